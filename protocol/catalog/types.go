@@ -1,0 +1,226 @@
+// Package catalog holds the vendor's signed list of every measure that may be taken:
+// strict parsing, validation with line and nearest name, definition hashes, diff,
+// signing and verification, and the way from a report.Cell to its names.
+//
+// A catalog is YAML and is signed as bytes. Order matters: cells and journal records
+// name events, properties, values and measures by their position in the file, and every
+// batch carries the hash of the catalog it was made with.
+//
+// # Keys of the file
+//
+//	catalog: NAME            version: N (≥ 1)        vendor: TEXT
+//	events:                  what may arrive; anything else is unknown_event
+//	  ID:
+//	    match: "Client's name"        type: track | page | screen   (default track)
+//	    grace: 48h                    (default 48h, at most 7d)
+//	    properties: {NAME: PROPERTY}
+//	traits: {NAME: PROPERTY}          of users (identify)
+//	group_traits: {NAME: PROPERTY}    of the organisation (group); read by facts
+//	resource: {NAME: PROPERTY}        OTLP resource attributes that facts may read
+//	metrics:                          what samples may arrive (OTLP)
+//	  ID: {match: "otlp.name", type: gauge|counter|histogram, unit: s, attributes: {NAME: PROPERTY}, bounds: [..]}
+//	probes: {ID: {label: TEXT}}       checks a site may define targets for
+//	measures: [MEASURE …]
+//
+// PROPERTY is one of
+//
+//	{values: [a, b], map: {raw: a}, match: "client.name"}   a closed list; other values become (other)
+//	{number: {min: 0, max: 100}, match: "client.name"}      a bounded number; outside is over_limit (value)
+//
+// and on traits also not_people: [value]: users with that value are left out of every
+// measure about people.
+//
+// MEASURE keys: id, kind, subject (person | traffic | machine, default person), events,
+// metric, probe, property, from, values, valid, good, target, window, min_valid, by, where,
+// where_user, leaves, category, question, purpose, owner, consumed_in, retention, expires.
+package catalog
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// Kind is what is computed for a measure; MEASURES defines each.
+type Kind string
+
+const (
+	Count        Kind = "count"
+	Distribution Kind = "distribution"
+	ActiveUsers  Kind = "active_users"
+	Lifecycle    Kind = "lifecycle"
+	Gauge        Kind = "gauge"
+	Counter      Kind = "counter"
+	Histogram    Kind = "histogram"
+	Fact         Kind = "fact"
+	Availability Kind = "availability"
+	SLO          Kind = "slo"
+)
+
+// Subject is whom a measure is about.
+type Subject string
+
+const (
+	Person  Subject = "person"
+	Traffic Subject = "traffic"
+	Machine Subject = "machine"
+)
+
+// Categories a customer consents to.
+const (
+	Inventory   = "inventory"
+	SLA         = "sla"
+	Usage       = "usage"
+	Diagnostics = "diagnostics"
+	Pool        = "pool"
+)
+
+// Reserved values of a closed list. They take the indexes len(Values) and len(Values)+1.
+const (
+	Other = "(other)"
+	None  = "(none)"
+)
+
+// Catalog is a parsed, validated catalog. It is immutable and safe for concurrent use.
+type Catalog struct {
+	Name    string
+	Version int
+	Vendor  string
+
+	Events      []Event
+	Traits      []Property
+	GroupTraits []Property
+	Resource    []Property
+	Metrics     []Metric
+	Probes      []Probe
+	Measures    []Measure
+
+	Raw  []byte            // the file, byte for byte; what is signed
+	Hash [sha256.Size]byte // SHA-256 of Raw; what batches carry
+}
+
+// Event is one kind of event that may arrive.
+type Event struct {
+	ID         string
+	Match      string        // the client's event, page or screen name
+	Type       string        // track, page or screen
+	Grace      time.Duration // how late it may arrive
+	Properties []Property
+}
+
+// Property is a declared property, trait or attribute.
+type Property struct {
+	Name      string
+	Match     string            // the client's name; Name where not given
+	Values    []string          // a closed list, or nil for a number
+	Map       map[string]string // raw value → listed value
+	NotPeople []string          // traits only
+	Min, Max  float64           // bounds of a number, both included
+	IsNumber  bool
+}
+
+// Index is the position of a raw value: a listed one, a mapped one, or Other.
+func (p *Property) Index(raw string) uint16 {
+	if to, ok := p.Map[raw]; ok {
+		raw = to
+	}
+	for i, v := range p.Values {
+		if v == raw {
+			return uint16(i)
+		}
+	}
+	return p.OtherIndex()
+}
+
+// OtherIndex is the index that stands for (other).
+func (p *Property) OtherIndex() uint16 { return uint16(len(p.Values)) }
+
+// NoneIndex is the index that stands for (none).
+func (p *Property) NoneIndex() uint16 { return uint16(len(p.Values) + 1) }
+
+// Name of the value at an index; "" when out of range.
+func (p *Property) ValueName(i uint16) string {
+	switch {
+	case int(i) < len(p.Values):
+		return p.Values[i]
+	case i == p.OtherIndex():
+		return Other
+	case i == p.NoneIndex():
+		return None
+	}
+	return ""
+}
+
+// Metric is one kind of sample that may arrive.
+type Metric struct {
+	ID         string
+	Match      string // the OTLP metric name
+	Type       Kind   // Gauge, Counter or Histogram
+	Unit       string
+	Attributes []Property // lists only
+	Bounds     []float64  // histogram: upper bounds, rising; counts are merged into them
+}
+
+// Probe is a check the vendor would like to see; its target is decided at the site.
+type Probe struct {
+	ID    string
+	Label string
+}
+
+// Measure is one entry of the catalog.
+type Measure struct {
+	ID      string
+	Kind    Kind
+	Subject Subject
+
+	Events   []string // ids; count, distribution, active_users, lifecycle
+	Metric   string   // id; gauge, counter, histogram
+	Probe    string   // id; availability
+	Property string   // distribution: the numeric property, declared by each of Events
+
+	// From names where a fact comes from: agent.version, agent.os, agent.arch,
+	// group.TRAIT, resource.NAME, event.EVENT.PROPERTY or user.TRAIT=VALUE (is there
+	// such a user: yes, no). Values is the closed list (given for agent.version, copied from the
+	// property otherwise).
+	From   string
+	Values []string
+
+	Valid, Good *Selector     // slo
+	Target      float64       // slo and availability, 0…1; 0 when none is promised
+	Window      time.Duration // slo: the budget's window, default 28d
+	MinValid    int64         // slo: burn rates need this many valid events, default 1
+
+	By        [][]string // breakdowns: each one or two names of properties, traits or attributes
+	Where     []Clause   // on event properties or metric attributes; all must match
+	WhereUser []Clause   // on traits; all must match
+	Leaves    report.Grain
+
+	Category   string
+	Question   string
+	Purpose    string
+	Owner      string
+	ConsumedIn []string
+	Retention  time.Duration // 0: forever
+	Expires    string        // YYYY-MM-DD; "" when none
+
+	DefHash [sha256.Size]byte // of everything but question, owner and purpose, and of what it refers to
+}
+
+// Selector picks the events or samples an slo counts.
+type Selector struct {
+	Event  string // id, or
+	Metric string // id of a counter or histogram
+	Where  []Clause
+	AtMost float64 // histogram: observations at or below this bound (one of Bounds); 0: all
+}
+
+// Clause is one condition of where: the property's value is one of Values, or lies in [Min, Max].
+type Clause struct {
+	Property string
+	Values   []string
+	Min, Max *float64
+}
+
+// HashString is the first 16 hex digits of DefHash, as figures show it.
+func (m *Measure) HashString() string { return hex16(m.DefHash) }
