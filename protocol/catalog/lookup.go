@@ -1,14 +1,10 @@
 package catalog
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
-
-func hex16(h [sha256.Size]byte) string { return hex.EncodeToString(h[:8]) }
 
 // Event is the event with the id and its index.
 func (c *Catalog) Event(id string) (*Event, int) {

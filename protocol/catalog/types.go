@@ -98,6 +98,8 @@ type Catalog struct {
 
 	Raw  []byte            // the file, byte for byte; what is signed
 	Hash [sha256.Size]byte // SHA-256 of Raw; what batches carry
+
+	breakdowns [][]Breakdown // by measure; kept because the collector resolves every cell it gets
 }
 
 // Event is one kind of event that may arrive.

@@ -1,0 +1,136 @@
+package catalog_test
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+func forge(t testing.TB) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse(read(t, "forge-like.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func measure(t testing.TB, c *catalog.Catalog, id string) (*catalog.Measure, uint16) {
+	t.Helper()
+	m, i := c.Measure(id)
+	if m == nil {
+		t.Fatalf("no measure %s", id)
+	}
+	return m, uint16(i)
+}
+
+func TestEveryPossibleCellResolvesAndComesBack(t *testing.T) {
+	c := forge(t)
+	n := 0
+	for i := range c.Measures {
+		m := &c.Measures[i]
+		for _, f := range m.Fields() {
+			for _, g := range m.Grains() {
+				var last report.Series
+				for s := range c.Cells(i, f, g) {
+					if n > 0 && last.Measure == s.Measure && last.Field == f && last.Grain == g && last.Compare(s) >= 0 {
+						t.Fatalf("%+v does not come after %+v", s, last)
+					}
+					last = s
+					n++
+					cell := report.Cell{Series: s, Start: start(g), Form: report.Suppressed}
+					if !f.IsBlob() {
+						cell.Form, cell.Lo, cell.Hi = report.Exact, 2, 2
+					}
+					fig, err := c.Resolve(cell)
+					if err != nil {
+						t.Fatalf("%s %+v: %v", m.ID, cell, err)
+					}
+					for dim, name := range fig.Dims {
+						if name == "" {
+							t.Fatalf("%s %+v: %s has no name", m.ID, cell, dim)
+						}
+					}
+					back, err := c.Cell(fig)
+					if err != nil {
+						t.Fatalf("%s %+v: %v", m.ID, fig, err)
+					}
+					if d := cmp.Diff(cell, back); d != "" {
+						t.Fatalf("%s: %s", m.ID, d)
+					}
+				}
+			}
+		}
+	}
+	if n < 800 {
+		t.Errorf("%d cells were tried, fewer than the example has", n)
+	}
+}
+
+// start is some start of a window of the grain.
+func start(g report.Grain) int64 {
+	if g.Civil() {
+		return report.CivilStart(g, 20_000)
+	}
+	return 20_000 * 86400
+}
+
+func TestSignedCatalog(t *testing.T) {
+	raw := read(t, "forge-like.yaml")
+	pub, key, err := catalog.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig := catalog.Sign(raw, key)
+	if _, err := catalog.ParseSigned(raw, sig, pub); err != nil {
+		t.Fatal(err)
+	}
+	otherPub, _, _ := catalog.GenerateKey()
+	flipped := append([]byte(nil), raw...)
+	flipped[10] ^= 1
+	bare := ed25519.Sign(key, raw)
+	for name, err := range map[string]error{
+		"another key":       catalog.Verify(raw, sig, otherPub),
+		"a flipped byte":    catalog.Verify(flipped, sig, pub),
+		"a flipped sig":     catalog.Verify(raw, append([]byte{sig[0] ^ 1}, sig[1:]...), pub),
+		"a short signature": catalog.Verify(raw, sig[:63], pub),
+		"no signature":      catalog.Verify(raw, nil, pub),
+		"another domain":    catalog.Verify(raw, bare, pub),
+	} {
+		var e catalog.Error
+		if !errors.As(err, &e) || e.Code != catalog.CodeBadSignature {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := catalog.Verify(raw, sig, pub[:31]); err == nil {
+		t.Error("a short key verified")
+	}
+	// Verification comes first: what is not signed is not even parsed.
+	if _, err := catalog.ParseSigned([]byte("not: [a catalog"), sig, pub); err == nil || cmp.Diff(catalog.CodeBadSignature, code(err)) != "" {
+		t.Errorf("not signed: %v", err)
+	}
+}
+
+func code(err error) string {
+	var e catalog.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}

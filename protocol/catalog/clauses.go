@@ -1,0 +1,407 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	maxBreakdowns = 32
+	maxCross      = 10_000 // cells of one breakdown per window
+)
+
+// Facts the agent knows by itself. A closed list like any other: what is not in it is (other).
+func systems() []string       { return []string{"linux", "windows", "darwin"} }
+func architectures() []string { return []string{"amd64", "arm64"} }
+
+func (r *reader) filters() {
+	if n, at := r.get("where"); n != nil {
+		r.m.Where = r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
+			return r.ownProperty(n, at, name)
+		})
+	}
+	if n, at := r.get("where_user"); n != nil {
+		r.m.WhereUser = r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
+			p, _ := Find(r.cat.Traits, name)
+			if p == nil {
+				r.fail(n, at, CodeUnknownRef, Nearest(name, propertyNames(r.cat.Traits)), "no trait %q is declared", clip(name))
+			}
+			return p
+		})
+	}
+}
+
+// ownProperty is a property of the measure's events or an attribute of its metric.
+func (r *reader) ownProperty(n *yaml.Node, at, name string) *Property {
+	var known []string
+	for _, id := range r.m.Events {
+		e, _ := r.cat.Event(id)
+		if p, _ := Find(e.Properties, name); p != nil {
+			r.agree(n, at, name)
+			return p
+		}
+		known = append(known, propertyNames(e.Properties)...)
+	}
+	if mt, _ := r.cat.Metric(r.m.Metric); mt != nil {
+		if p, _ := Find(mt.Attributes, name); p != nil {
+			return p
+		}
+		known = append(known, propertyNames(mt.Attributes)...)
+	}
+	if r.m.Events != nil || r.m.Metric != "" { // else the missing source was noted already
+		r.fail(n, at, CodeUnknownRef, Nearest(name, known), "nothing of this measure declares the property %q", clip(name))
+	}
+	return nil
+}
+
+// clauses reads {area: [code, docs], files: {min: 1, max: 10}}: all must match.
+func (r *reader) clauses(n *yaml.Node, path string, find func(n *yaml.Node, at, name string) *Property) []Clause {
+	var out []Clause
+	es := r.mapping(n, path)
+	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
+		r.fail(n, path, CodeEmptyList, "leave the key out", "no condition is given")
+	}
+	for _, e := range es {
+		at := path + "." + clip(e.name)
+		p := find(e.key, at, e.name)
+		if p == nil {
+			continue
+		}
+		c := Clause{Property: e.name}
+		switch {
+		case p.IsNumber:
+			r.within(e.val, at, p, &c)
+		case e.val.Kind == yaml.MappingNode:
+			r.fail(e.val, at, CodeWrongType, "[a, b]", "%s is a list; name its values", clip(e.name))
+		case e.val.Kind == yaml.ScalarNode:
+			if v, ok := r.word(e.val, at); ok {
+				r.listedIn(e.val, at, v, p.Values, e.name)
+				c.Values = []string{v}
+			}
+		default:
+			c.Values = r.words(e.val, at)
+			for i, v := range e.val.Content {
+				if v.Kind == yaml.ScalarNode {
+					r.listedIn(v, fmt.Sprintf("%s[%d]", at, i), v.Value, p.Values, e.name)
+				}
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (r *reader) within(n *yaml.Node, path string, p *Property, c *Clause) {
+	if n.Kind != yaml.MappingNode {
+		r.fail(n, path, CodeWrongType, "{min: 1, max: 10}", "%s is a number; give min, max or both", clip(c.Property))
+		return
+	}
+	have := r.object(n, path, "min", "max")
+	if have["min"] == nil && have["max"] == nil {
+		r.fail(n, path, CodeMissingKey, "{min: 1, max: 10}", "%s is a number; give min, max or both", clip(c.Property))
+		return
+	}
+	for key, to := range map[string]**float64{"min": &c.Min, "max": &c.Max} {
+		if v := have[key]; v != nil {
+			f, ok := r.number(v, path+"."+key)
+			if ok && (f < p.Min || f > p.Max) {
+				r.fail(v, path+"."+key, CodeBadNumber, "", "lies outside the bounds of %s, %v to %v", clip(c.Property), p.Min, p.Max)
+			}
+			*to = &f
+		}
+	}
+	if c.Min != nil && c.Max != nil && *c.Min > *c.Max {
+		r.fail(have["max"], path+".max", CodeBadNumber, "", "max should not be below min")
+	}
+}
+
+func (r *reader) breakdowns() {
+	n, at := r.get("by")
+	if n == nil {
+		return
+	}
+	items := r.items(n, at)
+	if len(items) > maxBreakdowns {
+		r.fail(n, at, CodeTooLarge, "", "has %d breakdowns; at most %d are allowed", len(items), maxBreakdowns)
+		return
+	}
+	for i, c := range items {
+		r.breakdown(c, fmt.Sprintf("%s[%d]", at, i))
+	}
+}
+
+func (r *reader) breakdown(n *yaml.Node, at string) {
+	var dims []string
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if s, ok := r.text(n, at, maxID); ok {
+			dims = []string{s}
+		}
+	default:
+		dims = r.words(n, at)
+	}
+	if len(dims) > 2 {
+		r.fail(n, at, CodeBadBreakdown, "", "crosses %d dimensions; two is the most", len(dims))
+		return
+	}
+	cells, ofUsers := 1, 0
+	for _, d := range dims {
+		p, isTrait := r.dimension(n, at, d)
+		if p == nil {
+			return
+		}
+		cells *= len(p.Values) + 2
+		if isTrait {
+			ofUsers++
+		}
+	}
+	same := func(b []string) bool {
+		return len(b) == len(dims) && !slices.ContainsFunc(dims, func(d string) bool { return !slices.Contains(b, d) })
+	}
+	switch {
+	case len(dims) == 0:
+		return
+	case ofUsers == 2:
+		r.fail(n, at, CodeBadBreakdown, "each of them alone", "crosses two traits of users (%s): such small groups could point at a person", list(dims))
+	case cells > maxCross:
+		r.fail(n, at, CodeBadBreakdown, "", "has %d cells a window; at most %d are allowed", cells, maxCross)
+	case slices.ContainsFunc(r.m.By, same):
+		r.fail(n, at, CodeRepeated, "", "the breakdown by %s is here twice", list(dims))
+	default:
+		r.m.By = append(r.m.By, dims)
+	}
+}
+
+// dimension is what a breakdown's name means, or nil with the reason noted.
+func (r *reader) dimension(n *yaml.Node, at, name string) (*Property, bool) {
+	p, isTrait := r.cat.Dimension(&r.m, name)
+	trait, _ := Find(r.cat.Traits, name)
+	switch {
+	case p == nil || isTrait && r.m.Metric != "":
+		if r.m.Events != nil || r.m.Metric != "" {
+			r.fail(n, at, CodeUnknownRef, Nearest(name, r.dimensionNames()), "nothing of this measure declares %q", clip(name))
+		}
+		return nil, false
+	case p.IsNumber:
+		r.fail(n, at, CodeBadBreakdown, "", "%s is a number; a breakdown needs a list of values", clip(name))
+		return nil, false
+	case isTrait && r.m.Subject != Person:
+		r.fail(n, at, CodeBadSubject, "subject: person", "a breakdown by a trait of users (%s) is about people", clip(name))
+		return nil, false
+	case !isTrait && trait != nil && len(r.m.Events) > 0:
+		r.fail(n, at, CodeAmbiguous, "another name for one of them, with match", "%s is a property of the events and a trait of users", clip(name))
+		return nil, false
+	case !isTrait && r.m.Kind == Lifecycle:
+		r.fail(n, at, CodeBadBreakdown, "a trait of users", "%s is a property of events; whether somebody came back is about the user", clip(name))
+		return nil, false
+	}
+	if !isTrait {
+		r.agree(n, at, name)
+	}
+	return p, isTrait
+}
+
+func (r *reader) dimensionNames() []string {
+	var out []string
+	for _, id := range r.m.Events {
+		e, _ := r.cat.Event(id)
+		out = append(out, propertyNames(e.Properties)...)
+	}
+	if mt, _ := r.cat.Metric(r.m.Metric); mt != nil {
+		return append(out, propertyNames(mt.Attributes)...)
+	}
+	return append(out, propertyNames(r.cat.Traits)...)
+}
+
+func (r *reader) slo() {
+	r.m.Window, r.m.MinValid = 28*day, 1
+	if n, at := r.get("window"); n != nil {
+		r.m.Window = r.duration(n, at, time.Hour, 400*day)
+	}
+	if n, at := r.get("min_valid"); n != nil {
+		r.m.MinValid = r.whole(n, at, 1)
+	}
+	if n, at := r.get("valid"); n != nil {
+		r.m.Valid = r.selector(n, at)
+	}
+	if n, at := r.get("good"); n != nil {
+		r.m.Good = r.selector(n, at)
+	}
+}
+
+func (r *reader) selector(n *yaml.Node, at string) *Selector {
+	have := r.object(n, at, "event", "metric", "where", "at_most")
+	s := &Selector{}
+	event, metric := have["event"], have["metric"]
+	if n.Kind != yaml.MappingNode {
+		return s
+	}
+	if (event == nil) == (metric == nil) {
+		r.fail(n, at, CodeMissingKey, "", "needs event or metric, one of them")
+		return s
+	}
+	// ownProperty looks at the measure's sources: lend it this selector's.
+	sub := &reader{parser: r.parser, n: n, path: at, have: have}
+	if event != nil {
+		if id, ok := r.text(event, at+".event", maxID); ok {
+			if e, _ := r.cat.Event(id); e == nil {
+				r.unknown(at+".event", event, id, "event", r.eventIDs())
+			} else {
+				s.Event, sub.m.Events = id, []string{id}
+			}
+		}
+	} else if id := r.metricOf(metric, at+".metric", Counter, Histogram); id != "" {
+		s.Metric, sub.m.Metric = id, id
+	}
+	sub.filters()
+	s.Where = sub.m.Where
+	if v := have["at_most"]; v != nil {
+		r.atMost(v, at+".at_most", s)
+	}
+	return s
+}
+
+func (r *reader) atMost(n *yaml.Node, at string, s *Selector) {
+	mt, _ := r.cat.Metric(s.Metric)
+	if mt == nil || mt.Type != Histogram {
+		r.fail(n, at, CodeKeyNotForKind, "leave it out", "only a histogram can be cut at a bound")
+		return
+	}
+	f, ok := r.number(n, at)
+	if ok && !slices.Contains(mt.Bounds, f) {
+		r.fail(n, at, CodeBadNumber, fmt.Sprint(mt.Bounds), "should be one of the bounds of %s: between them nothing is known", s.Metric)
+		return
+	}
+	s.AtMost = f
+}
+
+// from reads a fact's source and fills in its closed list.
+func (r *reader) from(n *yaml.Node, at string) {
+	s, ok := r.text(n, at, 256)
+	if !ok {
+		return
+	}
+	r.m.From = s
+	given, givenAt := r.get("values")
+	if s == "agent.version" {
+		if given == nil {
+			r.fail(r.n, r.path, CodeMissingKey, "values: [1.0.0, 1.1.0]", "a fact from agent.version needs the list of values")
+			return
+		}
+		r.m.Values = r.listed(given, givenAt)
+		return
+	}
+	if given != nil {
+		r.fail(given, givenAt, CodeKeyNotForKind, "leave it out", "a fact from %s has its list already", clip(s))
+	}
+	src, why := r.cat.source(s)
+	if why != "" {
+		r.fail(n, at, CodeUnknownRef, r.nearestSource(s), "%s", why)
+		return
+	}
+	r.m.Values = src.values()
+	if src.aboutPeople() && r.m.Subject != Person {
+		sn, sat := r.get("subject")
+		r.fail(sn, sat, CodeBadSubject, "person", "a fact from users or their events is about people")
+		r.m.Subject = Person
+	}
+}
+
+func (r *reader) nearestSource(s string) string {
+	all := []string{"agent.version", "agent.os", "agent.arch"}
+	for _, p := range r.cat.GroupTraits {
+		all = append(all, "group."+p.Name)
+	}
+	for _, p := range r.cat.Resource {
+		all = append(all, "resource."+p.Name)
+	}
+	for _, e := range r.cat.Events {
+		for _, p := range e.Properties {
+			all = append(all, "event."+e.ID+"."+p.Name)
+		}
+	}
+	for _, p := range r.cat.Traits {
+		for _, v := range p.Values {
+			all = append(all, "user."+p.Name+"="+v)
+		}
+	}
+	if len(all) > 2*maxList {
+		all = all[:2*maxList]
+	}
+	return Nearest(s, all)
+}
+
+// Source is where a fact comes from, taken apart.
+type Source struct {
+	Of       string    // agent, group, resource, event or user
+	Name     string    // version, os, arch; the trait, attribute or property
+	Event    string    // event: its id
+	Value    string    // user: the value some user should have
+	Property *Property // group, resource, event, user
+}
+
+// Source takes From of a fact apart; false when m is no fact of this catalog.
+func (c *Catalog) Source(m *Measure) (Source, bool) {
+	if m.From == "agent.version" {
+		return Source{Of: "agent", Name: "version"}, true
+	}
+	s, why := c.source(m.From)
+	return s, why == ""
+}
+
+// source takes a from apart, or says why it cannot.
+func (c *Catalog) source(from string) (s Source, why string) {
+	of, rest, _ := strings.Cut(from, ".")
+	s = Source{Of: of, Name: rest}
+	among := c.GroupTraits
+	switch of {
+	case "agent":
+		if rest == "os" || rest == "arch" {
+			return s, ""
+		}
+		return s, fmt.Sprintf("the agent knows its version, os and arch, not %q", clip(rest))
+	case "group":
+	case "resource":
+		among = c.Resource
+	case "event":
+		s.Event, s.Name, _ = strings.Cut(rest, ".")
+		e, _ := c.Event(s.Event)
+		if e == nil {
+			return s, fmt.Sprintf("no event %q is declared", clip(s.Event))
+		}
+		among = e.Properties
+	case "user":
+		s.Name, s.Value, _ = strings.Cut(rest, "=")
+		among = c.Traits
+	default:
+		return s, fmt.Sprintf("%q is not a source; those are agent.version, agent.os, agent.arch, group.TRAIT, resource.NAME, event.EVENT.PROPERTY and user.TRAIT=VALUE", clip(from))
+	}
+	s.Property, _ = Find(among, s.Name)
+	switch {
+	case s.Property == nil:
+		return s, fmt.Sprintf("no %s of that name is declared: %q", map[string]string{"group": "trait of the group", "resource": "resource attribute", "event": "property", "user": "trait"}[of], clip(s.Name))
+	case s.Property.IsNumber:
+		return s, fmt.Sprintf("%s is a number; a fact is one value of a list", clip(s.Name))
+	case of == "user" && !slices.Contains(s.Property.Values, s.Value):
+		return s, fmt.Sprintf("%q is not a listed value of %s; write user.TRAIT=VALUE", clip(s.Value), clip(s.Name))
+	}
+	return s, ""
+}
+
+func (s Source) aboutPeople() bool { return s.Of == "event" || s.Of == "user" }
+
+func (s Source) values() []string {
+	switch {
+	case s.Of == "user":
+		return []string{"yes", "no"}
+	case s.Name == "os" && s.Of == "agent":
+		return systems()
+	case s.Of == "agent":
+		return architectures()
+	}
+	return slices.Clone(s.Property.Values)
+}

@@ -1,0 +1,280 @@
+package catalog
+
+import (
+	"encoding/hex"
+	"iter"
+	"math"
+
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// Breakdown is one way a measure is told apart. Breakdown i of a measure is number i+1 in a cell.
+type Breakdown struct {
+	Dims  []string    // one or two names
+	Props []*Property // what they mean, in the same order
+}
+
+// Breakdowns are the measure's breakdowns in order. The result is shared: do not change it.
+func (c *Catalog) Breakdowns(m *Measure) []Breakdown {
+	for i := range c.breakdowns {
+		if m == &c.Measures[i] {
+			return c.breakdowns[i]
+		}
+	}
+	return c.listBreakdowns(m)
+}
+
+func (c *Catalog) listBreakdowns(m *Measure) []Breakdown {
+	var out []Breakdown
+	for _, dims := range m.By {
+		b := Breakdown{Dims: dims}
+		for _, d := range dims {
+			p, _ := c.Dimension(m, d)
+			b.Props = append(b.Props, p)
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// Cells are V1 and V2 of every cell of the breakdown, in order: each listed value, then
+// (other), then (none). What is there does not depend on what was measured.
+func (b Breakdown) Cells() iter.Seq2[uint16, uint16] {
+	return func(yield func(uint16, uint16) bool) {
+		for v1 := range b.Props[0].NoneIndex() + 1 {
+			if len(b.Props) == 1 {
+				if !yield(v1, 0) {
+					return
+				}
+				continue
+			}
+			for v2 := range b.Props[1].NoneIndex() + 1 {
+				if !yield(v1, v2) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Cells are the series of one field and grain of the measure at index i, all of them: the
+// total first, then every cell of every breakdown, in the order of report.Series.
+func (c *Catalog) Cells(i int, f report.Field, g report.Grain) iter.Seq[report.Series] {
+	return func(yield func(report.Series) bool) {
+		s := report.Series{Measure: uint16(i), Field: f, Grain: g}
+		if !yield(s) {
+			return
+		}
+		for n, b := range c.Breakdowns(&c.Measures[i]) {
+			s.Breakdown = uint8(n + 1)
+			for v1, v2 := range b.Cells() {
+				s.V1, s.V2 = v1, v2
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Resolve gives a cell its names. Cells come from the wire: what the measure does not have
+// is an error, never a panic, and never a figure with a name missing.
+func (c *Catalog) Resolve(cell report.Cell) (report.Figure, error) {
+	if int(cell.Measure) >= len(c.Measures) {
+		return report.Figure{}, coded(CodeBadCell, "measure %d; the catalog has %d", cell.Measure, len(c.Measures))
+	}
+	m := &c.Measures[cell.Measure]
+	if err := m.check(cell); err != nil {
+		return report.Figure{}, err
+	}
+	f := report.Figure{Measure: m.ID, Hash: m.HashString(), Field: cell.Field, Grain: cell.Grain, Start: cell.Start,
+		Dims: map[string]string{}, Form: cell.Form, Lo: cell.Lo, Hi: cell.Hi, Blob: cell.Blob}
+	v := [2]uint16{cell.V1, cell.V2}
+	var b Breakdown
+	if cell.Breakdown > 0 {
+		all := c.Breakdowns(m)
+		if int(cell.Breakdown) > len(all) {
+			return report.Figure{}, coded(CodeBadCell, "breakdown %d of %s, which has %d", cell.Breakdown, m.ID, len(all))
+		}
+		b = all[cell.Breakdown-1]
+	}
+	for i, x := range v {
+		switch {
+		case i >= len(b.Props) && x != 0:
+			return report.Figure{}, coded(CodeBadCell, "a value %d for a dimension %s does not have", x, m.ID)
+		case i < len(b.Props) && x > b.Props[i].NoneIndex():
+			return report.Figure{}, coded(CodeBadCell, "value %d of %s, which has %d", x, b.Dims[i], b.Props[i].NoneIndex()+1)
+		case i < len(b.Props):
+			f.Dims[b.Dims[i]] = b.Props[i].ValueName(x)
+		}
+	}
+	if m.Kind == Fact && cell.Field == report.Value && cell.Form == report.Exact {
+		f.Text = m.valueName(cell.Lo)
+	}
+	return f, nil
+}
+
+// ResolveAll resolves cells in order and stops at the first that cannot be.
+func (c *Catalog) ResolveAll(cells []report.Cell) ([]report.Figure, error) {
+	out := make([]report.Figure, len(cells))
+	for i := range cells {
+		f, err := c.Resolve(cells[i])
+		if err != nil {
+			return nil, coded(CodeBadCell, "cell %d: %v", i, err)
+		}
+		out[i] = f
+	}
+	return out, nil
+}
+
+// Cell is the inverse of Resolve. The figure's definition hash has to be the measure's: a
+// figure of another definition is another series.
+func (c *Catalog) Cell(f report.Figure) (report.Cell, error) {
+	m, i := c.Measure(f.Measure)
+	if m == nil {
+		return report.Cell{}, coded(CodeBadCell, "no measure %q", clip(f.Measure))
+	}
+	if f.Hash != m.HashString() {
+		return report.Cell{}, coded(CodeBadCell, "%s has the definition %s, not %q", m.ID, m.HashString(), clip(f.Hash))
+	}
+	cell := report.Cell{Series: report.Series{Measure: uint16(i), Field: f.Field, Grain: f.Grain}, Start: f.Start,
+		Form: f.Form, Lo: f.Lo, Hi: f.Hi, Blob: f.Blob}
+	if len(f.Dims) > 0 {
+		if !c.place(m, f.Dims, &cell) {
+			return report.Cell{}, coded(CodeBadCell, "%s has no such cell in its breakdowns", m.ID)
+		}
+	}
+	if m.Kind == Fact && f.Field == report.Value && f.Form == report.Exact {
+		at := m.ValueIndex(f.Text)
+		if m.valueName(float64(at)) != f.Text {
+			return report.Cell{}, coded(CodeBadCell, "%q is not a listed value of %s", clip(f.Text), m.ID)
+		}
+		cell.Lo, cell.Hi = float64(at), float64(at)
+	} else if f.Text != "" {
+		return report.Cell{}, coded(CodeBadCell, "a text where %s has none", m.ID)
+	}
+	if err := m.check(cell); err != nil {
+		return report.Cell{}, err
+	}
+	return cell, nil
+}
+
+// place finds the breakdown that has exactly these dimensions, and their values' indexes.
+func (c *Catalog) place(m *Measure, dims map[string]string, cell *report.Cell) bool {
+next:
+	for n, b := range c.Breakdowns(m) {
+		if len(b.Dims) != len(dims) {
+			continue
+		}
+		var v [2]uint16
+		for i, d := range b.Dims {
+			name, ok := dims[d]
+			if !ok {
+				continue next
+			}
+			if v[i], ok = b.Props[i].find(name); !ok {
+				return false
+			}
+		}
+		cell.Breakdown, cell.V1, cell.V2 = uint8(n+1), v[0], v[1]
+		return true
+	}
+	return false
+}
+
+// find is the index of a value's name as ValueName gives it.
+func (p *Property) find(name string) (uint16, bool) {
+	for i := range p.NoneIndex() + 1 {
+		if p.ValueName(i) == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// ValueIndex is the index of a fact's value in Values; what is not listed is (other), and
+// "(none)" is (none). Mapping of raw values is the property's matter: see Property.Index.
+func (m *Measure) ValueIndex(v string) uint16 {
+	p := Property{Values: m.Values}
+	if i, ok := p.find(v); ok {
+		return i
+	}
+	return p.OtherIndex()
+}
+
+func (m *Measure) valueName(at float64) string {
+	p := Property{Values: m.Values}
+	if at < 0 || at > float64(p.NoneIndex()) {
+		return ""
+	}
+	return p.ValueName(uint16(at))
+}
+
+// Range of window starts that are believed: 1900-01-01 to 9999-12-31.
+const (
+	firstDay = -25_567
+	lastDay  = 2_932_896
+)
+
+// check holds a cell against the measure's kind: its fields, grains, forms and numbers.
+func (m *Measure) check(c report.Cell) error {
+	if err := c.Check(); err != nil {
+		return Error{Code: CodeBadCell, Message: err.Error()}
+	}
+	known := false
+	for _, f := range m.Fields() {
+		known = known || f == c.Field
+	}
+	switch {
+	case !known:
+		return coded(CodeBadCell, "%s (%s) has no %s", m.ID, m.Kind, c.Field)
+	case !m.HasGrain(c.Grain) && c.Grain != m.Leaves:
+		return coded(CodeBadCell, "%s (%s) has no windows of a %s", m.ID, m.Kind, c.Grain)
+	case !aligned(c.Grain, c.Start):
+		return coded(CodeBadCell, "%s: no %s begins at %d", m.ID, c.Grain, c.Start)
+	case !c.Form.HasNumbers() || c.Field.IsBlob():
+		return nil
+	}
+	return m.checkNumbers(c)
+}
+
+func (m *Measure) checkNumbers(c report.Cell) error {
+	counted := false // whole numbers from 0
+	switch c.Field {
+	case report.New, report.Retained, report.Resurrected, report.Dormant, report.Count, report.Since, report.Incidents, report.Value:
+		counted = true
+	case report.Sum, report.Last, report.Min, report.Max, report.Mean:
+		return nil // may be negative
+	}
+	switch {
+	case m.Kind == Fact && c.Form != report.Exact:
+		return coded(CodeBadCell, "%s: a fact is told exactly or not at all, not as %s", m.ID, c.Form)
+	case m.Kind == Fact && c.Field == report.Value && m.valueName(c.Lo) == "":
+		return coded(CodeBadCell, "%s has no value %v", m.ID, c.Lo)
+	case c.Form != report.Noised && c.Lo < 0: // noise may push a count below nought
+		return coded(CodeBadCell, "%s: %s cannot be %v", m.ID, c.Field, c.Lo)
+	case counted && (!wholeNumber(c.Lo) || !wholeNumber(c.Hi) && !math.IsInf(c.Hi, 1)):
+		return coded(CodeBadCell, "%s: %s is a whole number, not %v to %v", m.ID, c.Field, c.Lo, c.Hi)
+	}
+	return nil
+}
+
+func wholeNumber(f float64) bool { return f == math.Trunc(f) && math.Abs(f) <= 1<<53 }
+
+func aligned(g report.Grain, start int64) bool {
+	if g.Civil() {
+		return start >= firstDay && start <= lastDay && report.CivilStart(g, start) == start
+	}
+	if start < firstDay*86400 || start > lastDay*86400+86399 {
+		return false
+	}
+	switch g {
+	case report.FiveMinutes:
+		return start%300 == 0
+	case report.Hour:
+		return start%3600 == 0
+	}
+	return true
+}
+
+func hex16(h [32]byte) string { return hex.EncodeToString(h[:8]) }
