@@ -295,15 +295,24 @@ func (r *reader) from(n *yaml.Node, at string) {
 		r.m.Values = r.listed(given, givenAt)
 		return
 	}
-	if given != nil {
-		r.fail(given, givenAt, CodeKeyNotForKind, "leave it out", "a fact from %s has its list already", clip(s))
-	}
 	src, why := r.cat.source(s)
 	if why != "" {
 		r.fail(n, at, CodeUnknownRef, r.nearestSource(s), "%s", why)
 		return
 	}
 	r.m.Values = src.values()
+	switch {
+	case given != nil && src.Of == "agent":
+		// A part of what agents are built for may be spelled out; the rest is (other).
+		r.m.Values = r.listed(given, givenAt)
+		for i, v := range given.Content {
+			if !slices.Contains(src.values(), v.Value) {
+				r.fail(v, fmt.Sprintf("%s[%d]", givenAt, i), CodeUnknownValue, Nearest(v.Value, src.values()), "%q is not what %s can be: %s", clip(v.Value), s, list(src.values()))
+			}
+		}
+	case given != nil:
+		r.fail(given, givenAt, CodeKeyNotForKind, "leave it out", "a fact from %s has the list of its declaration", clip(s))
+	}
 	if src.aboutPeople() && r.m.Subject != Person {
 		sn, sat := r.get("subject")
 		r.fail(sn, sat, CodeBadSubject, "person", "a fact from users or their events is about people")
