@@ -106,6 +106,9 @@ const doc = "// Package p is here for the tests of this package.\npackage p\n"
 
 func TestEachShapeRuleCanFail(t *testing.T) {
 	many := func(n int) string { return strings.Repeat("//\n", n) }
+	code := func(name string) string {
+		return "\nvar " + name + " = `" + strings.Repeat("\n", 449) + "` // a string is code\n"
+	}
 	for name, c := range map[string]struct {
 		gomod string
 		files map[string]string
@@ -119,9 +122,13 @@ func TestEachShapeRuleCanFail(t *testing.T) {
 		"long file":          {"", map[string]string{"agent/p.go": doc + many(499)}, "size: agent/p.go has 501 lines"},
 		"file at the limit":  {"", map[string]string{"agent/p.go": doc + many(498)}, ""},
 		"long package": {"", map[string]string{
+			"agent/a.go": doc + code("A"), "agent/b.go": "package p\n" + code("B"), "agent/c.go": "package p\n" + code("C"),
+			"agent/d.go": "package p\n" + code("D"), "agent/e.go": "package p\n\n/* prose\nis free */\n" + code("E"),
+		}, "size: package agent has 2255 lines of code"},
+		"much prose": {"", map[string]string{
 			"agent/a.go": doc + many(450), "agent/b.go": "package p\n" + many(450), "agent/c.go": "package p\n" + many(450),
 			"agent/d.go": "package p\n" + many(450), "agent/e.go": "package p\n" + many(450),
-		}, "size: package agent has 2256 lines"},
+		}, ""},
 		"long function":      {"", map[string]string{"agent/p.go": doc + "func F() {\n" + many(79) + "}\n"}, "agent/p.go: F has 81 lines"},
 		"long main":          {"", map[string]string{"agent/p.go": "// Command p is here for the tests of this package.\npackage main\n\nfunc main() {}\n" + many(60)}, "holds main and has 64 lines"},
 		"for another system": {"", map[string]string{"agent/p.go": doc, "agent/p_windows.go": "package p\n\nfunc init() {}\n"}, "init: agent/p_windows.go"},

@@ -50,7 +50,9 @@ type Banned struct {
 	Why     string
 }
 
-// Limits bounds size in lines.
+// Limits bounds size. File, Function and Main are lines as an editor counts
+// them; Package is lines of code outside tests, without comments and blank
+// lines, so that nobody saves on prose.
 type Limits struct {
 	File, Package, Function, Main int
 }

@@ -57,7 +57,7 @@ func (r Rules) shapeOf(v violations, room string, p *Package) {
 		}
 		generatedOnly = false
 		if !f.Test {
-			lines += f.Lines
+			lines += f.Code
 		}
 		if f.Lines > r.Limits.File {
 			v.add("file "+f.Path, "size: %s has %d lines, at most %d", f.Path, f.Lines, r.Limits.File)
@@ -65,7 +65,7 @@ func (r Rules) shapeOf(v violations, room string, p *Package) {
 		r.functions(v, f)
 	}
 	if lines > r.Limits.Package {
-		v.add("package "+room, "size: package %s has %d lines, at most %d", room, lines, r.Limits.Package)
+		v.add("package "+room, "size: package %s has %d lines of code, at most %d", room, lines, r.Limits.Package)
 	}
 	if !documented && !generatedOnly {
 		v.add("doc "+room, "docs: package %s has no comment that begins with Package or Command and says what it is for", room)
