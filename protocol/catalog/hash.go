@@ -22,7 +22,18 @@ import (
 // probe; the traits it uses; for a measure about people the traits that say who is not a
 // person; the group trait or resource attribute of a fact.
 func (c *Catalog) Canonical(m *Measure) []byte {
-	w := &canon{b: []byte("fieldpost/measure/v1\n")}
+	b := []byte("fieldpost/measure/v1\n")
+	for _, l := range c.definition(m) {
+		b = append(append(b, l.path...), ' ')
+		b = append(strconv.AppendInt(b, int64(len(l.value)), 10), ' ')
+		b = append(append(b, l.value...), '\n')
+	}
+	return b
+}
+
+// definition are the leaves of the canonical form, in order.
+func (c *Catalog) definition(m *Measure) []leaf {
+	w := &canon{}
 	w.text("id", m.ID)
 	w.text("kind", string(m.Kind))
 	w.text("subject", string(m.Subject))
@@ -48,7 +59,7 @@ func (c *Catalog) Canonical(m *Measure) []byte {
 	w.whole("retention", int64(m.Retention.Seconds()))
 	w.text("expires", m.Expires)
 	c.canonRefs(w, m)
-	return w.b
+	return w.leaves
 }
 
 // canonRefs writes the declarations the measure refers to.
@@ -132,17 +143,13 @@ func (c *Catalog) canonTraits(w *canon, m *Measure, src Source, isFact bool) {
 	}
 }
 
-// canon writes canonical lines.
-type canon struct{ b []byte }
+// leaf is one line of the canonical form.
+type leaf struct{ path, value string }
 
-func (w *canon) line(path, v string) {
-	w.b = append(w.b, path...)
-	w.b = append(w.b, ' ')
-	w.b = strconv.AppendInt(w.b, int64(len(v)), 10)
-	w.b = append(w.b, ' ')
-	w.b = append(w.b, v...)
-	w.b = append(w.b, '\n')
-}
+// canon collects leaves.
+type canon struct{ leaves []leaf }
+
+func (w *canon) line(path, v string) { w.leaves = append(w.leaves, leaf{path, v}) }
 
 func (w *canon) text(path, v string) {
 	if v != "" {

@@ -16,12 +16,19 @@ type Breakdown struct {
 
 // Breakdowns are the measure's breakdowns in order. The result is shared: do not change it.
 func (c *Catalog) Breakdowns(m *Measure) []Breakdown {
-	for i := range c.breakdowns {
+	for i := range c.Measures {
 		if m == &c.Measures[i] {
-			return c.breakdowns[i]
+			return c.breakdownsAt(i)
 		}
 	}
 	return c.listBreakdowns(m)
+}
+
+func (c *Catalog) breakdownsAt(i int) []Breakdown {
+	if i < len(c.breakdowns) {
+		return c.breakdowns[i]
+	}
+	return c.listBreakdowns(&c.Measures[i])
 }
 
 func (c *Catalog) listBreakdowns(m *Measure) []Breakdown {
@@ -65,7 +72,7 @@ func (c *Catalog) Cells(i int, f report.Field, g report.Grain) iter.Seq[report.S
 		if !yield(s) {
 			return
 		}
-		for n, b := range c.Breakdowns(&c.Measures[i]) {
+		for n, b := range c.breakdownsAt(i) {
 			s.Breakdown = uint8(n + 1)
 			for v1, v2 := range b.Cells() {
 				s.V1, s.V2 = v1, v2
@@ -92,7 +99,7 @@ func (c *Catalog) Resolve(cell report.Cell) (report.Figure, error) {
 	v := [2]uint16{cell.V1, cell.V2}
 	var b Breakdown
 	if cell.Breakdown > 0 {
-		all := c.Breakdowns(m)
+		all := c.breakdownsAt(int(cell.Measure))
 		if int(cell.Breakdown) > len(all) {
 			return report.Figure{}, coded(CodeBadCell, "breakdown %d of %s, which has %d", cell.Breakdown, m.ID, len(all))
 		}

@@ -1,0 +1,299 @@
+package catalog
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// ChangeKind says what a change asks of the customer.
+type ChangeKind string
+
+const (
+	Added    ChangeKind = "added"    // a new measure
+	Removed  ChangeKind = "removed"  // a measure that is gone
+	Widened  ChangeKind = "widened"  // more may be told, or less was not proved: to be asked
+	Narrowed ChangeKind = "narrowed" // nothing is told that was not told before
+	Reworded ChangeKind = "reworded" // only question, owner or purpose
+)
+
+// Change is one measure that differs between two catalogs.
+type Change struct {
+	Kind    ChangeKind
+	Measure string // id
+	Text    string // in plain words
+}
+
+// Diff is what changed for the customer, in the order of the new catalog, removed measures
+// last. A change counts as narrowed only where every figure of the new definition is one
+// the old definition had too, told to no more places and kept no longer. That leaves:
+// fewer breakdowns, an earlier end of retention or of expiry, fewer consumers, and coarser
+// windows of figures that add up. A new filter or a shorter list is not narrower: it
+// tells of a smaller group.
+func Diff(old, now *Catalog) []Change {
+	var out []Change
+	for i := range now.Measures {
+		n := &now.Measures[i]
+		o, _ := old.Measure(n.ID)
+		switch {
+		case o == nil:
+			out = append(out, Change{Added, n.ID, now.Describe(n)})
+		case o.DefHash == n.DefHash:
+			if text := reworded(o, n); text != "" {
+				out = append(out, Change{Reworded, n.ID, text})
+			}
+		default:
+			kind := Widened
+			if narrower(old, now, o, n) {
+				kind = Narrowed
+			}
+			out = append(out, Change{kind, n.ID, differences(old.definition(o), now.definition(n))})
+		}
+	}
+	for i := range old.Measures {
+		o := &old.Measures[i]
+		if n, _ := now.Measure(o.ID); n == nil {
+			out = append(out, Change{Removed, o.ID, "is no longer measured: " + o.Question})
+		}
+	}
+	return out
+}
+
+func reworded(o, n *Measure) string {
+	var out []string
+	for _, w := range [][3]string{{"question", o.Question, n.Question}, {"purpose", o.Purpose, n.Purpose}, {"owner", o.Owner, n.Owner}} {
+		if w[1] != w[2] {
+			out = append(out, fmt.Sprintf("%s is now %q, was %q", w[0], w[2], w[1]))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// narrower takes over from the new measure what may become narrower, one by one. If the two
+// are then the same, nothing else changed.
+func narrower(oldCat, nowCat *Catalog, o, n *Measure) bool {
+	p := *o
+	for _, b := range n.By {
+		if !slices.ContainsFunc(o.By, func(a []string) bool { return slices.Equal(a, b) }) {
+			return false
+		}
+	}
+	p.By = n.By
+	for _, s := range n.ConsumedIn {
+		if len(o.ConsumedIn) > 0 && !slices.Contains(o.ConsumedIn, s) {
+			return false
+		}
+	}
+	if len(n.ConsumedIn) > 0 || len(o.ConsumedIn) == 0 { // none named means anywhere
+		p.ConsumedIn = n.ConsumedIn
+	}
+	if o.Retention == 0 || n.Retention != 0 && n.Retention <= o.Retention {
+		p.Retention = n.Retention
+	}
+	if n.Expires != "" && (o.Expires == "" || n.Expires <= o.Expires) {
+		p.Expires = n.Expires
+	}
+	if addsUp(n.Kind) && o.Subject == n.Subject && coarser(n.Leaves, o.Leaves) {
+		p.Leaves = n.Leaves
+	}
+	return bytes.Equal(oldCat.Canonical(&p), nowCat.Canonical(n))
+}
+
+// addsUp reports whether a longer window's figures follow from those of the shorter ones in it.
+func addsUp(k Kind) bool {
+	switch k {
+	case Count, Distribution, Counter, Histogram, Availability, SLO:
+		return true
+	}
+	return false
+}
+
+// coarser reports whether windows of grain g are made of whole windows of grain of.
+func coarser(g, of report.Grain) bool {
+	switch g {
+	case report.Hour:
+		return of == report.FiveMinutes
+	case report.Day: // zones are whole multiples of 5 minutes away from UTC, not of hours
+		return of == report.FiveMinutes
+	case report.Week, report.Month, report.Rolling28:
+		return of == report.Day
+	case report.Block4w:
+		return of == report.Day || of == report.Week
+	case report.Block12w:
+		return of == report.Day || of == report.Week || of == report.Block4w
+	}
+	return false
+}
+
+// differences says in words how two definitions differ.
+func differences(old, now []leaf) string {
+	o, keys := grouped(old, nil)
+	n, keys := grouped(now, keys)
+	var out []string
+	for _, k := range keys {
+		if !slices.Equal(o[k], n[k]) {
+			out = append(out, difference(k, o[k], n[k])...)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// grouped gathers leaves by path without their list positions, keeping the order of first sight.
+func grouped(ls []leaf, keys []string) (map[string][]string, []string) {
+	out := map[string][]string{}
+	at := map[string]string{}
+	for _, l := range ls {
+		parts := strings.Split(l.path, ".")
+		i := slices.IndexFunc(parts, func(s string) bool { _, err := strconv.Atoi(s); return err == nil })
+		key, place := l.path, ""
+		if i >= 0 {
+			key, place = strings.Join(parts[:i], "."), parts[i]
+		}
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+		if vs := out[key]; len(vs) > 0 && at[key] == place { // the second part of a cross or a renaming
+			joint := " and "
+			if strings.HasSuffix(l.path, ".to") {
+				joint = " as "
+			}
+			vs[len(vs)-1] += joint + l.value
+			continue
+		}
+		out[key], at[key] = append(out[key], l.value), place
+	}
+	return out, keys
+}
+
+func difference(key string, old, now []string) []string {
+	missing := func(in, from []string) string {
+		var out []string
+		for _, s := range in {
+			if !slices.Contains(from, s) {
+				out = append(out, s)
+			}
+		}
+		return strings.Join(out, ", ")
+	}
+	more, less := missing(now, old), missing(old, now)
+	one := func(vs []string, none string) string {
+		if len(vs) == 0 {
+			return none
+		}
+		return strings.Join(vs, ", ")
+	}
+	var out []string
+	say := func(what, format string) {
+		if what != "" {
+			out = append(out, fmt.Sprintf(format, what))
+		}
+	}
+	switch key {
+	case "by":
+		say(more, "is also told apart by %s")
+		say(less, "is no longer told apart by %s")
+	case "events":
+		say(more, "also looks at %s")
+		say(less, "no longer looks at %s")
+	case "consumed_in":
+		if len(old) > 0 && len(now) == 0 {
+			return []string{"no longer says where it is used"}
+		}
+		say(more, "is also used in %s")
+		say(less, "is no longer used in %s")
+	case "retention", "window":
+		word := map[string]string{"retention": "is kept", "window": "the budget's window is"}[key]
+		return []string{fmt.Sprintf("%s %s, was %s", word, seconds(now), seconds(old))}
+	case "leaves":
+		return []string{fmt.Sprintf("leaves per %s, was per %s", one(now, "?"), one(old, "?"))}
+	case "expires":
+		return []string{fmt.Sprintf("is asked again after %s, was %s", one(now, "no date"), one(old, "no date"))}
+	case "subject", "category", "kind":
+		return []string{fmt.Sprintf("%s is %s, was %s", key, one(now, "?"), one(old, "?"))}
+	default:
+		if len(now) <= 1 && len(old) <= 1 {
+			return []string{fmt.Sprintf("%s is %s, was %s", key, one(now, "not given"), one(old, "not given"))}
+		}
+		say(more, key+" also has %s")
+		say(less, key+" no longer has %s")
+	}
+	if out == nil {
+		out = append(out, key+" is in another order")
+	}
+	return out
+}
+
+func seconds(vs []string) string {
+	if len(vs) == 0 {
+		return "forever"
+	}
+	n, _ := strconv.ParseInt(vs[0], 10, 64)
+	return Span(time.Duration(n) * time.Second)
+}
+
+// Describe says in one plain sentence what the measure takes.
+func (c *Catalog) Describe(m *Measure) string {
+	var b strings.Builder
+	events := strings.Join(m.Events, ", ")
+	switch m.Kind {
+	case Count:
+		fmt.Fprintf(&b, "how many events of %s", events)
+	case Distribution:
+		fmt.Fprintf(&b, "how many, the sum and the spread of %s of %s", m.Property, events)
+	case ActiveUsers:
+		fmt.Fprintf(&b, "how many people did %s", events)
+	case Lifecycle:
+		fmt.Fprintf(&b, "how many people were new, stayed, came back or stopped, by %s", events)
+	case Gauge, Counter, Histogram:
+		fmt.Fprintf(&b, "the %s %s", m.Kind, m.Metric)
+	case Fact:
+		fmt.Fprintf(&b, "which one of %s, from %s", few(m.Values), m.From)
+	case Availability:
+		fmt.Fprintf(&b, "seconds up and down of the check %s", m.Probe)
+	case SLO:
+		b.WriteString("how many were valid and how many of those were good")
+		if m.Valid != nil {
+			b.WriteString(", of " + m.Valid.Event + m.Valid.Metric)
+		}
+	}
+	for i, br := range m.By {
+		b.WriteString(map[bool]string{true: ", told apart by ", false: "; by "}[i == 0] + strings.Join(br, " and "))
+	}
+	if len(m.Where)+len(m.WhereUser) > 0 {
+		b.WriteString(", only where " + strings.Join(append(conditions(m.Where), conditions(m.WhereUser)...), " and "))
+	}
+	about := map[Subject]string{Person: "people", Traffic: "traffic", Machine: "machines"}[m.Subject]
+	fmt.Fprintf(&b, ". About %s, category %s, kept %s", about, m.Category, Span(m.Retention))
+	if m.Expires != "" {
+		b.WriteString(", asked again after " + m.Expires)
+	}
+	return b.String() + ". The question: " + m.Question
+}
+
+func conditions(cs []Clause) []string {
+	return names(cs, func(c Clause) string {
+		switch {
+		case c.Values != nil:
+			return c.Property + " is " + strings.Join(c.Values, " or ")
+		case c.Min != nil && c.Max != nil:
+			return fmt.Sprintf("%s is %s to %s", c.Property, decimal(*c.Min), decimal(*c.Max))
+		case c.Min != nil:
+			return c.Property + " is at least " + decimal(*c.Min)
+		case c.Max != nil:
+			return c.Property + " is at most " + decimal(*c.Max)
+		}
+		return c.Property
+	})
+}
+
+func few(vs []string) string {
+	if len(vs) > 8 {
+		return fmt.Sprintf("%s and %d more", strings.Join(vs[:7], ", "), len(vs)-7)
+	}
+	return strings.Join(vs, ", ")
+}
