@@ -13,6 +13,14 @@ import (
 func rows() []Row {
 	return []Row{
 		{
+			Name: "durable append, batches of 100", Unit: "records/s", AtLeast: 100_000,
+			Run: durableAppend(100),
+		},
+		{
+			Name: "durable append, batches of 10", Unit: "records/s", AtLeast: 40_000,
+			Run: durableAppend(10),
+		},
+		{
 			Name: "agent program, linux/amd64, stripped", Unit: "bytes", AtMost: 15_000_000,
 			Run: stripped("./installer/cmd/fieldpost-agent"),
 		},

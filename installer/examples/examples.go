@@ -18,7 +18,7 @@ import (
 )
 
 //go:embed forge/catalog.yaml forge/index.json forge/installations/*.jsonl.gz
-//go:embed product/catalog.yaml
+//go:embed product/catalog.yaml product/agent.yaml
 var files embed.FS
 
 // Installation is one entry of forge/index.json.
@@ -36,6 +36,10 @@ func ForgeCatalog() []byte { return read("forge/catalog.yaml") }
 
 // ProductCatalog returns the business product's catalog. The caller owns the bytes.
 func ProductCatalog() []byte { return read("product/catalog.yaml") }
+
+// ProductAgentConfig returns the sample agent.yaml of a site that runs the
+// business product. The caller owns the bytes.
+func ProductAgentConfig() []byte { return read("product/agent.yaml") }
 
 // Installations returns the 35 installations in the order of the index: by
 // account, then installation.

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/settings"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
 
@@ -55,6 +58,28 @@ func TestForgeHasTheMeasuresOthersCountOn(t *testing.T) {
 	} {
 		if m, _ := c.Measure(id); m == nil || m.Kind != kind {
 			t.Errorf("%s should be there and of kind %s", id, kind)
+		}
+	}
+}
+
+// TestSampleConfigIsAccepted: the agent takes the sample as it stands, and its
+// probes are those of the catalog.
+func TestSampleConfigIsAccepted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agent.yaml")
+	if err := os.WriteFile(file, ProductAgentConfig(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := settings.Load(settings.Source{File: file, Must: true, Getenv: func(string) string { return "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, ProductCatalog())
+	if len(cfg.Probes) != len(c.Probes) {
+		t.Errorf("%d probes configured, %d in the catalog", len(cfg.Probes), len(c.Probes))
+	}
+	for _, p := range cfg.Probes {
+		if c.Probe(p.ID) < 0 {
+			t.Errorf("the probe %q is not in the catalog", p.ID)
 		}
 	}
 }
