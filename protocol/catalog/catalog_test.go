@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -114,7 +115,7 @@ func TestSignedCatalog(t *testing.T) {
 		"another domain":    catalog.Verify(raw, bare, pub),
 	} {
 		var e catalog.Error
-		if !errors.As(err, &e) || e.Code != catalog.CodeBadSignature {
+		if !errors.As(err, &e) || e.Code != strict.CodeBadSignature {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -122,7 +123,7 @@ func TestSignedCatalog(t *testing.T) {
 		t.Error("a short key verified")
 	}
 	// Verification comes first: what is not signed is not even parsed.
-	if _, err := catalog.ParseSigned([]byte("not: [a catalog"), sig, pub); err == nil || cmp.Diff(catalog.CodeBadSignature, code(err)) != "" {
+	if _, err := catalog.ParseSigned([]byte("not: [a catalog"), sig, pub); err == nil || cmp.Diff(strict.CodeBadSignature, code(err)) != "" {
 		t.Errorf("not signed: %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 )
 
 const (
@@ -28,7 +30,7 @@ func (r *reader) filters() {
 		r.m.WhereUser = r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
 			p, _ := Find(r.cat.Traits, name)
 			if p == nil {
-				r.fail(n, at, CodeUnknownRef, Nearest(name, propertyNames(r.cat.Traits)), "no trait %q is declared", clip(name))
+				r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, propertyNames(r.cat.Traits)), "no trait %q is declared", strict.Clip(name))
 			}
 			return p
 		})
@@ -53,7 +55,7 @@ func (r *reader) ownProperty(n *yaml.Node, at, name string) *Property {
 		known = append(known, propertyNames(mt.Attributes)...)
 	}
 	if r.m.Events != nil || r.m.Metric != "" { // else the missing source was noted already
-		r.fail(n, at, CodeUnknownRef, Nearest(name, known), "nothing of this measure declares the property %q", clip(name))
+		r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, known), "nothing of this measure declares the property %q", strict.Clip(name))
 	}
 	return nil
 }
@@ -61,32 +63,32 @@ func (r *reader) ownProperty(n *yaml.Node, at, name string) *Property {
 // clauses reads {area: [code, docs], files: {min: 1, max: 10}}: all must match.
 func (r *reader) clauses(n *yaml.Node, path string, find func(n *yaml.Node, at, name string) *Property) []Clause {
 	var out []Clause
-	es := r.mapping(n, path)
+	es := r.Mapping(n, path)
 	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		r.fail(n, path, CodeEmptyList, "leave the key out", "no condition is given")
+		r.Fail(n, path, strict.CodeEmptyList, "leave the key out", "no condition is given")
 	}
 	for _, e := range es {
-		at := path + "." + clip(e.name)
-		p := find(e.key, at, e.name)
+		at := path + "." + strict.Clip(e.Name)
+		p := find(e.Key, at, e.Name)
 		if p == nil {
 			continue
 		}
-		c := Clause{Property: e.name}
+		c := Clause{Property: e.Name}
 		switch {
 		case p.IsNumber:
-			r.within(e.val, at, p, &c)
-		case e.val.Kind == yaml.MappingNode:
-			r.fail(e.val, at, CodeWrongType, "[a, b]", "%s is a list; name its values", clip(e.name))
-		case e.val.Kind == yaml.ScalarNode:
-			if v, ok := r.word(e.val, at); ok {
-				r.listedIn(e.val, at, v, p.Values, e.name)
+			r.within(e.Val, at, p, &c)
+		case e.Val.Kind == yaml.MappingNode:
+			r.Fail(e.Val, at, strict.CodeWrongType, "[a, b]", "%s is a list; name its values", strict.Clip(e.Name))
+		case e.Val.Kind == yaml.ScalarNode:
+			if v, ok := r.Word(e.Val, at); ok {
+				r.listedIn(e.Val, at, v, p.Values, e.Name)
 				c.Values = []string{v}
 			}
 		default:
-			c.Values = r.words(e.val, at)
-			for i, v := range e.val.Content {
+			c.Values = r.Words(e.Val, at)
+			for i, v := range e.Val.Content {
 				if v.Kind == yaml.ScalarNode {
-					r.listedIn(v, fmt.Sprintf("%s[%d]", at, i), v.Value, p.Values, e.name)
+					r.listedIn(v, fmt.Sprintf("%s[%d]", at, i), v.Value, p.Values, e.Name)
 				}
 			}
 		}
@@ -97,25 +99,25 @@ func (r *reader) clauses(n *yaml.Node, path string, find func(n *yaml.Node, at, 
 
 func (r *reader) within(n *yaml.Node, path string, p *Property, c *Clause) {
 	if n.Kind != yaml.MappingNode {
-		r.fail(n, path, CodeWrongType, "{min: 1, max: 10}", "%s is a number; give min, max or both", clip(c.Property))
+		r.Fail(n, path, strict.CodeWrongType, "{min: 1, max: 10}", "%s is a number; give min, max or both", strict.Clip(c.Property))
 		return
 	}
-	have := r.object(n, path, "min", "max")
+	have := r.Object(n, path, "min", "max")
 	if have["min"] == nil && have["max"] == nil {
-		r.fail(n, path, CodeMissingKey, "{min: 1, max: 10}", "%s is a number; give min, max or both", clip(c.Property))
+		r.Fail(n, path, strict.CodeMissingKey, "{min: 1, max: 10}", "%s is a number; give min, max or both", strict.Clip(c.Property))
 		return
 	}
 	for key, to := range map[string]**float64{"min": &c.Min, "max": &c.Max} {
 		if v := have[key]; v != nil {
-			f, ok := r.number(v, path+"."+key)
+			f, ok := r.Number(v, path+"."+key)
 			if ok && (f < p.Min || f > p.Max) {
-				r.fail(v, path+"."+key, CodeBadNumber, "", "lies outside the bounds of %s, %v to %v", clip(c.Property), p.Min, p.Max)
+				r.Fail(v, path+"."+key, strict.CodeBadNumber, "", "lies outside the bounds of %s, %v to %v", strict.Clip(c.Property), p.Min, p.Max)
 			}
 			*to = &f
 		}
 	}
 	if c.Min != nil && c.Max != nil && *c.Min > *c.Max {
-		r.fail(have["max"], path+".max", CodeBadNumber, "", "max should not be below min")
+		r.Fail(have["max"], path+".max", strict.CodeBadNumber, "", "max should not be below min")
 	}
 }
 
@@ -124,9 +126,9 @@ func (r *reader) breakdowns() {
 	if n == nil {
 		return
 	}
-	items := r.items(n, at)
+	items := r.Items(n, at)
 	if len(items) > maxBreakdowns {
-		r.fail(n, at, CodeTooLarge, "", "has %d breakdowns; at most %d are allowed", len(items), maxBreakdowns)
+		r.Fail(n, at, strict.CodeTooLarge, "", "has %d breakdowns; at most %d are allowed", len(items), maxBreakdowns)
 		return
 	}
 	for i, c := range items {
@@ -138,14 +140,14 @@ func (r *reader) breakdown(n *yaml.Node, at string) {
 	var dims []string
 	switch n.Kind {
 	case yaml.ScalarNode:
-		if s, ok := r.text(n, at, maxID); ok {
+		if s, ok := r.Text(n, at, strict.MaxID); ok {
 			dims = []string{s}
 		}
 	default:
-		dims = r.words(n, at)
+		dims = r.Words(n, at)
 	}
 	if len(dims) > 2 {
-		r.fail(n, at, CodeBadBreakdown, "", "crosses %d dimensions; two is the most", len(dims))
+		r.Fail(n, at, strict.CodeBadBreakdown, "", "crosses %d dimensions; two is the most", len(dims))
 		return
 	}
 	cells, ofUsers := 1, 0
@@ -166,11 +168,11 @@ func (r *reader) breakdown(n *yaml.Node, at string) {
 	case len(dims) == 0:
 		return
 	case ofUsers == 2:
-		r.fail(n, at, CodeBadBreakdown, "each of them alone", "crosses two traits of users (%s): such small groups could point at a person", list(dims))
+		r.Fail(n, at, strict.CodeBadBreakdown, "each of them alone", "crosses two traits of users (%s): such small groups could point at a person", list(dims))
 	case cells > maxCross:
-		r.fail(n, at, CodeBadBreakdown, "", "has %d cells a window; at most %d are allowed", cells, maxCross)
+		r.Fail(n, at, strict.CodeBadBreakdown, "", "has %d cells a window; at most %d are allowed", cells, maxCross)
 	case slices.ContainsFunc(r.m.By, same):
-		r.fail(n, at, CodeRepeated, "", "the breakdown by %s is here twice", list(dims))
+		r.Fail(n, at, strict.CodeRepeated, "", "the breakdown by %s is here twice", list(dims))
 	default:
 		r.m.By = append(r.m.By, dims)
 	}
@@ -183,20 +185,20 @@ func (r *reader) dimension(n *yaml.Node, at, name string) (*Property, bool) {
 	switch {
 	case p == nil || isTrait && r.m.Metric != "":
 		if r.m.Events != nil || r.m.Metric != "" {
-			r.fail(n, at, CodeUnknownRef, Nearest(name, r.dimensionNames()), "nothing of this measure declares %q", clip(name))
+			r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, r.dimensionNames()), "nothing of this measure declares %q", strict.Clip(name))
 		}
 		return nil, false
 	case p.IsNumber:
-		r.fail(n, at, CodeBadBreakdown, "", "%s is a number; a breakdown needs a list of values", clip(name))
+		r.Fail(n, at, strict.CodeBadBreakdown, "", "%s is a number; a breakdown needs a list of values", strict.Clip(name))
 		return nil, false
 	case isTrait && r.m.Subject != Person:
-		r.fail(n, at, CodeBadSubject, "subject: person", "a breakdown by a trait of users (%s) is about people", clip(name))
+		r.Fail(n, at, strict.CodeBadSubject, "subject: person", "a breakdown by a trait of users (%s) is about people", strict.Clip(name))
 		return nil, false
 	case !isTrait && trait != nil && len(r.m.Events) > 0:
-		r.fail(n, at, CodeAmbiguous, "another name for one of them, with match", "%s is a property of the events and a trait of users", clip(name))
+		r.Fail(n, at, strict.CodeAmbiguous, "another name for one of them, with match", "%s is a property of the events and a trait of users", strict.Clip(name))
 		return nil, false
 	case !isTrait && r.m.Kind == Lifecycle:
-		r.fail(n, at, CodeBadBreakdown, "a trait of users", "%s is a property of events; whether somebody came back is about the user", clip(name))
+		r.Fail(n, at, strict.CodeBadBreakdown, "a trait of users", "%s is a property of events; whether somebody came back is about the user", strict.Clip(name))
 		return nil, false
 	}
 	if !isTrait {
@@ -220,10 +222,10 @@ func (r *reader) dimensionNames() []string {
 func (r *reader) slo() {
 	r.m.Window, r.m.MinValid = 28*day, 1
 	if n, at := r.get("window"); n != nil {
-		r.m.Window = r.duration(n, at, time.Hour, 400*day)
+		r.m.Window = r.Duration(n, at, time.Hour, 400*day)
 	}
 	if n, at := r.get("min_valid"); n != nil {
-		r.m.MinValid = r.whole(n, at, 1)
+		r.m.MinValid = r.Whole(n, at, 1)
 	}
 	if n, at := r.get("valid"); n != nil {
 		r.m.Valid = r.selector(n, at)
@@ -234,20 +236,20 @@ func (r *reader) slo() {
 }
 
 func (r *reader) selector(n *yaml.Node, at string) *Selector {
-	have := r.object(n, at, "event", "metric", "where", "at_most")
+	have := r.Object(n, at, "event", "metric", "where", "at_most")
 	s := &Selector{}
 	event, metric := have["event"], have["metric"]
 	if n.Kind != yaml.MappingNode {
 		return s
 	}
 	if (event == nil) == (metric == nil) {
-		r.fail(n, at, CodeMissingKey, "", "needs event or metric, one of them")
+		r.Fail(n, at, strict.CodeMissingKey, "", "needs event or metric, one of them")
 		return s
 	}
 	// ownProperty looks at the measure's sources: lend it this selector's.
 	sub := &reader{parser: r.parser, n: n, path: at, have: have}
 	if event != nil {
-		if id, ok := r.text(event, at+".event", maxID); ok {
+		if id, ok := r.Text(event, at+".event", strict.MaxID); ok {
 			if e, _ := r.cat.Event(id); e == nil {
 				r.unknown(at+".event", event, id, "event", r.eventIDs())
 			} else {
@@ -268,12 +270,16 @@ func (r *reader) selector(n *yaml.Node, at string) *Selector {
 func (r *reader) atMost(n *yaml.Node, at string, s *Selector) {
 	mt, _ := r.cat.Metric(s.Metric)
 	if mt == nil || mt.Type != Histogram {
-		r.fail(n, at, CodeKeyNotForKind, "leave it out", "only a histogram can be cut at a bound")
+		r.Fail(n, at, strict.CodeKeyNotForKind, "leave it out", "only a histogram can be cut at a bound")
 		return
 	}
-	f, ok := r.number(n, at)
+	f, ok := r.Number(n, at)
 	if ok && !slices.Contains(mt.Bounds, f) {
-		r.fail(n, at, CodeBadNumber, fmt.Sprint(mt.Bounds), "should be one of the bounds of %s: between them nothing is known", s.Metric)
+		r.Fail(n, at, strict.CodeBadNumber, fmt.Sprint(mt.Bounds), "should be one of the bounds of %s: between them nothing is known", s.Metric)
+		return
+	}
+	if ok && f == 0 {
+		r.Fail(n, at, strict.CodeBadNumber, "", "should not be 0, which stands for all observations")
 		return
 	}
 	s.AtMost = f
@@ -281,7 +287,7 @@ func (r *reader) atMost(n *yaml.Node, at string, s *Selector) {
 
 // from reads a fact's source and fills in its closed list.
 func (r *reader) from(n *yaml.Node, at string) {
-	s, ok := r.text(n, at, 256)
+	s, ok := r.Text(n, at, 256)
 	if !ok {
 		return
 	}
@@ -289,7 +295,7 @@ func (r *reader) from(n *yaml.Node, at string) {
 	given, givenAt := r.get("values")
 	if s == "agent.version" {
 		if given == nil {
-			r.fail(r.n, r.path, CodeMissingKey, "values: [1.0.0, 1.1.0]", "a fact from agent.version needs the list of values")
+			r.Fail(r.n, r.path, strict.CodeMissingKey, "values: [1.0.0, 1.1.0]", "a fact from agent.version needs the list of values")
 			return
 		}
 		r.m.Values = r.listed(given, givenAt)
@@ -297,7 +303,7 @@ func (r *reader) from(n *yaml.Node, at string) {
 	}
 	src, why := r.cat.source(s)
 	if why != "" {
-		r.fail(n, at, CodeUnknownRef, r.nearestSource(s), "%s", why)
+		r.Fail(n, at, strict.CodeUnknownRef, r.nearestSource(s), "%s", why)
 		return
 	}
 	r.m.Values = src.values()
@@ -307,15 +313,15 @@ func (r *reader) from(n *yaml.Node, at string) {
 		r.m.Values = r.listed(given, givenAt)
 		for i, v := range given.Content {
 			if !slices.Contains(src.values(), v.Value) {
-				r.fail(v, fmt.Sprintf("%s[%d]", givenAt, i), CodeUnknownValue, Nearest(v.Value, src.values()), "%q is not what %s can be: %s", clip(v.Value), s, list(src.values()))
+				r.Fail(v, fmt.Sprintf("%s[%d]", givenAt, i), strict.CodeUnknownValue, strict.Nearest(v.Value, src.values()), "%q is not what %s can be: %s", strict.Clip(v.Value), s, list(src.values()))
 			}
 		}
 	case given != nil:
-		r.fail(given, givenAt, CodeKeyNotForKind, "leave it out", "a fact from %s has the list of its declaration", clip(s))
+		r.Fail(given, givenAt, strict.CodeKeyNotForKind, "leave it out", "a fact from %s has the list of its declaration", strict.Clip(s))
 	}
 	if src.aboutPeople() && r.m.Subject != Person {
 		sn, sat := r.get("subject")
-		r.fail(sn, sat, CodeBadSubject, "person", "a fact from users or their events is about people")
+		r.Fail(sn, sat, strict.CodeBadSubject, "person", "a fact from users or their events is about people")
 		r.m.Subject = Person
 	}
 }
@@ -338,10 +344,10 @@ func (r *reader) nearestSource(s string) string {
 			all = append(all, "user."+p.Name+"="+v)
 		}
 	}
-	if len(all) > 2*maxList {
-		all = all[:2*maxList]
+	if len(all) > 2*strict.MaxList {
+		all = all[:2*strict.MaxList]
 	}
-	return Nearest(s, all)
+	return strict.Nearest(s, all)
 }
 
 // Source is where a fact comes from, taken apart.
@@ -372,7 +378,7 @@ func (c *Catalog) source(from string) (s Source, why string) {
 		if rest == "os" || rest == "arch" {
 			return s, ""
 		}
-		return s, fmt.Sprintf("the agent knows its version, os and arch, not %q", clip(rest))
+		return s, fmt.Sprintf("the agent knows its version, os and arch, not %q", strict.Clip(rest))
 	case "group":
 	case "resource":
 		among = c.Resource
@@ -380,23 +386,23 @@ func (c *Catalog) source(from string) (s Source, why string) {
 		s.Event, s.Name, _ = strings.Cut(rest, ".")
 		e, _ := c.Event(s.Event)
 		if e == nil {
-			return s, fmt.Sprintf("no event %q is declared", clip(s.Event))
+			return s, fmt.Sprintf("no event %q is declared", strict.Clip(s.Event))
 		}
 		among = e.Properties
 	case "user":
 		s.Name, s.Value, _ = strings.Cut(rest, "=")
 		among = c.Traits
 	default:
-		return s, fmt.Sprintf("%q is not a source; those are agent.version, agent.os, agent.arch, group.TRAIT, resource.NAME, event.EVENT.PROPERTY and user.TRAIT=VALUE", clip(from))
+		return s, fmt.Sprintf("%q is not a source; those are agent.version, agent.os, agent.arch, group.TRAIT, resource.NAME, event.EVENT.PROPERTY and user.TRAIT=VALUE", strict.Clip(from))
 	}
 	s.Property, _ = Find(among, s.Name)
 	switch {
 	case s.Property == nil:
-		return s, fmt.Sprintf("no %s of that name is declared: %q", map[string]string{"group": "trait of the group", "resource": "resource attribute", "event": "property", "user": "trait"}[of], clip(s.Name))
+		return s, fmt.Sprintf("no %s of that name is declared: %q", map[string]string{"group": "trait of the group", "resource": "resource attribute", "event": "property", "user": "trait"}[of], strict.Clip(s.Name))
 	case s.Property.IsNumber:
-		return s, fmt.Sprintf("%s is a number; a fact is one value of a list", clip(s.Name))
+		return s, fmt.Sprintf("%s is a number; a fact is one value of a list", strict.Clip(s.Name))
 	case of == "user" && !slices.Contains(s.Property.Values, s.Value):
-		return s, fmt.Sprintf("%q is not a listed value of %s; write user.TRAIT=VALUE", clip(s.Value), clip(s.Name))
+		return s, fmt.Sprintf("%q is not a listed value of %s; write user.TRAIT=VALUE", strict.Clip(s.Value), strict.Clip(s.Name))
 	}
 	return s, ""
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fieldpost/fieldpost/protocol/catalog/canon"
 )
 
 // Canonical is the form a measure's definition hash is taken over (SHA-256): everything the
@@ -22,48 +24,42 @@ import (
 // probe; the traits it uses; for a measure about people the traits that say who is not a
 // person; the group trait or resource attribute of a fact.
 func (c *Catalog) Canonical(m *Measure) []byte {
-	b := []byte("fieldpost/measure/v1\n")
-	for _, l := range c.definition(m) {
-		b = append(append(b, l.path...), ' ')
-		b = append(strconv.AppendInt(b, int64(len(l.value)), 10), ' ')
-		b = append(append(b, l.value...), '\n')
-	}
-	return b
+	return canon.Render("fieldpost/measure/v1", c.definition(m))
 }
 
 // definition are the leaves of the canonical form, in order.
-func (c *Catalog) definition(m *Measure) []leaf {
-	w := &canon{}
-	w.text("id", m.ID)
-	w.text("kind", string(m.Kind))
-	w.text("subject", string(m.Subject))
-	w.texts("events", m.Events)
-	w.text("metric", m.Metric)
-	w.text("probe", m.Probe)
-	w.text("property", m.Property)
-	w.text("from", m.From)
-	w.texts("values", m.Values)
+func (c *Catalog) definition(m *Measure) []canon.Leaf {
+	w := &canonical{}
+	w.Text("id", m.ID)
+	w.Text("kind", string(m.Kind))
+	w.Text("subject", string(m.Subject))
+	w.Texts("events", m.Events)
+	w.Text("metric", m.Metric)
+	w.Text("probe", m.Probe)
+	w.Text("property", m.Property)
+	w.Text("from", m.From)
+	w.Texts("values", m.Values)
 	w.selector("valid", m.Valid)
 	w.selector("good", m.Good)
-	w.float("target", m.Target)
-	w.whole("window", int64(m.Window.Seconds()))
-	w.whole("min_valid", m.MinValid)
+	w.Float("target", m.Target)
+	w.Whole("window", int64(m.Window.Seconds()))
+	w.Whole("min_valid", m.MinValid)
 	for i, b := range m.By {
-		w.texts("by."+strconv.Itoa(i), b)
+		w.Texts("by."+strconv.Itoa(i), b)
 	}
 	w.clauses("where", m.Where)
 	w.clauses("where_user", m.WhereUser)
-	w.text("leaves", m.Leaves.String())
-	w.text("category", m.Category)
-	w.texts("consumed_in", m.ConsumedIn)
-	w.whole("retention", int64(m.Retention.Seconds()))
-	w.text("expires", m.Expires)
+	w.Text("leaves", m.Leaves.String())
+	w.Text("category", m.Category)
+	w.Texts("consumed_in", m.ConsumedIn)
+	w.Whole("retention", int64(m.Retention.Seconds()))
+	w.Text("expires", m.Expires)
 	c.canonRefs(w, m)
-	return w.leaves
+	return w.Leaves
 }
 
 // canonRefs writes the declarations the measure refers to.
-func (c *Catalog) canonRefs(w *canon, m *Measure) {
+func (c *Catalog) canonRefs(w *canonical, m *Measure) {
 	used := map[string]bool{m.Property: true}
 	for _, b := range m.By {
 		for _, d := range b {
@@ -94,9 +90,9 @@ func (c *Catalog) canonRefs(w *canon, m *Measure) {
 		if e, _ := c.Event(id); e != nil && !seen["event."+id] {
 			at := "event." + id
 			seen[at] = true
-			w.text(at+".match", e.Match)
-			w.text(at+".type", e.Type)
-			w.whole(at+".grace", int64(e.Grace.Seconds()))
+			w.Text(at+".match", e.Match)
+			w.Text(at+".type", e.Type)
+			w.Whole(at+".grace", int64(e.Grace.Seconds()))
 			w.properties(at+".properties", e.Properties, func(p *Property) bool { return used[p.Name] })
 		}
 	}
@@ -104,20 +100,20 @@ func (c *Catalog) canonRefs(w *canon, m *Measure) {
 		if mt, _ := c.Metric(id); mt != nil && !seen["metric."+id] {
 			at := "metric." + id
 			seen[at] = true
-			w.text(at+".match", mt.Match)
-			w.text(at+".type", string(mt.Type))
-			w.text(at+".unit", mt.Unit)
+			w.Text(at+".match", mt.Match)
+			w.Text(at+".type", string(mt.Type))
+			w.Text(at+".unit", mt.Unit)
 			w.properties(at+".attributes", mt.Attributes, func(p *Property) bool { return used[p.Name] })
-			w.floats(at+".bounds", mt.Bounds)
+			w.Floats(at+".bounds", mt.Bounds)
 		}
 	}
 	if i := c.Probe(m.Probe); i >= 0 {
-		w.text("probe."+m.Probe+".label", c.Probes[i].Label)
+		w.Text("probe."+m.Probe+".label", c.Probes[i].Label)
 	}
 	c.canonTraits(w, m, src, isFact)
 }
 
-func (c *Catalog) canonTraits(w *canon, m *Measure, src Source, isFact bool) {
+func (c *Catalog) canonTraits(w *canonical, m *Measure, src Source, isFact bool) {
 	used := map[string]bool{}
 	for _, cl := range m.WhereUser {
 		used[cl.Property] = true
@@ -143,77 +139,35 @@ func (c *Catalog) canonTraits(w *canon, m *Measure, src Source, isFact bool) {
 	}
 }
 
-// leaf is one line of the canonical form.
-type leaf struct{ path, value string }
+// canonical writes the parts of a definition that have a shape of their own.
+type canonical struct{ canon.Writer }
 
-// canon collects leaves.
-type canon struct{ leaves []leaf }
-
-func (w *canon) line(path, v string) { w.leaves = append(w.leaves, leaf{path, v}) }
-
-func (w *canon) text(path, v string) {
-	if v != "" {
-		w.line(path, v)
-	}
-}
-
-func (w *canon) whole(path string, v int64) {
-	if v != 0 {
-		w.line(path, strconv.FormatInt(v, 10))
-	}
-}
-
-func decimal(f float64) string {
-	if f == 0 {
-		return "0" // also for -0
-	}
-	return strconv.FormatFloat(f, 'g', -1, 64)
-}
-
-func (w *canon) float(path string, v float64) {
-	if v != 0 {
-		w.line(path, decimal(v))
-	}
-}
-
-func (w *canon) texts(path string, vs []string) {
-	for i, v := range vs {
-		w.line(path+"."+strconv.Itoa(i), v)
-	}
-}
-
-func (w *canon) floats(path string, vs []float64) {
-	for i, v := range vs {
-		w.line(path+"."+strconv.Itoa(i), decimal(v))
-	}
-}
-
-func (w *canon) selector(path string, s *Selector) {
+func (w *canonical) selector(path string, s *Selector) {
 	if s == nil {
 		return
 	}
-	w.text(path+".event", s.Event)
-	w.text(path+".metric", s.Metric)
+	w.Text(path+".event", s.Event)
+	w.Text(path+".metric", s.Metric)
 	w.clauses(path+".where", s.Where)
-	w.float(path+".at_most", s.AtMost)
+	w.Float(path+".at_most", s.AtMost)
 }
 
-func (w *canon) clauses(path string, cs []Clause) {
+func (w *canonical) clauses(path string, cs []Clause) {
 	cs = slices.Clone(cs)
 	slices.SortFunc(cs, func(a, b Clause) int { return strings.Compare(a.Property, b.Property) })
 	for _, c := range cs {
 		at := path + "." + c.Property
-		w.texts(at+".values", c.Values)
+		w.Texts(at+".values", c.Values)
 		if c.Min != nil {
-			w.line(at+".min", decimal(*c.Min))
+			w.Line(at+".min", canon.Decimal(*c.Min))
 		}
 		if c.Max != nil {
-			w.line(at+".max", decimal(*c.Max))
+			w.Line(at+".max", canon.Decimal(*c.Max))
 		}
 	}
 }
 
-func (w *canon) properties(path string, ps []Property, keep func(*Property) bool) {
+func (w *canonical) properties(path string, ps []Property, keep func(*Property) bool) {
 	var kept []*Property
 	for i := range ps {
 		if keep(&ps[i]) {
@@ -223,21 +177,21 @@ func (w *canon) properties(path string, ps []Property, keep func(*Property) bool
 	slices.SortFunc(kept, func(a, b *Property) int { return strings.Compare(a.Name, b.Name) })
 	for _, p := range kept {
 		at := path + "." + p.Name
-		w.text(at+".match", p.Match)
-		w.texts(at+".values", p.Values)
+		w.Text(at+".match", p.Match)
+		w.Texts(at+".values", p.Values)
 		raws := make([]string, 0, len(p.Map))
 		for raw := range p.Map {
 			raws = append(raws, raw)
 		}
 		slices.Sort(raws)
 		for i, raw := range raws {
-			w.line(at+".map."+strconv.Itoa(i)+".key", raw)
-			w.line(at+".map."+strconv.Itoa(i)+".to", p.Map[raw])
+			w.Line(at+".map."+strconv.Itoa(i)+".key", raw)
+			w.Line(at+".map."+strconv.Itoa(i)+".to", p.Map[raw])
 		}
-		w.texts(at+".not_people", p.NotPeople)
+		w.Texts(at+".not_people", p.NotPeople)
 		if p.IsNumber {
-			w.line(at+".number.min", decimal(p.Min))
-			w.line(at+".number.max", decimal(p.Max))
+			w.Line(at+".number.min", canon.Decimal(p.Min))
+			w.Line(at+".number.max", canon.Decimal(p.Max))
 		}
 	}
 }

@@ -2,9 +2,24 @@ package catalog
 
 import (
 	"slices"
+	"time"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
+
+// Error is one thing that is wrong with a catalog, a signature, a key or a cell. Its codes
+// stand in package strict.
+type Error = strict.Error
+
+// Errors is all that is wrong with a file.
+type Errors = strict.Errors
+
+// Nearest is the word among those given that was most likely meant, or "".
+func Nearest(word string, among []string) string { return strict.Nearest(word, among) }
+
+// Span writes a duration the way a catalog does: 48h, 7d; forever for 0.
+func Span(d time.Duration) string { return strict.Span(d) }
 
 // Event is the event with the id and its index.
 func (c *Catalog) Event(id string) (*Event, int) {

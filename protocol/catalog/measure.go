@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -24,18 +25,18 @@ func (p *parser) measure(n *yaml.Node, i int) {
 	r := &reader{parser: p, n: n, path: fmt.Sprintf("measures[%d]", i)}
 	if n.Kind == yaml.MappingNode {
 		for j := 0; j+1 < len(n.Content); j += 2 {
-			if v := n.Content[j+1]; n.Content[j].Value == "id" && v.Kind == yaml.ScalarNode && validID(v.Value) {
+			if v := n.Content[j+1]; n.Content[j].Value == "id" && v.Kind == yaml.ScalarNode && strict.ValidID(v.Value) {
 				r.path = "measures." + v.Value
 			}
 		}
 	}
-	r.have = p.object(n, r.path, "id", "kind", "subject", "events", "metric", "probe", "property", "from", "values", "valid", "good",
+	r.have = p.Object(n, r.path, "id", "kind", "subject", "events", "metric", "probe", "property", "from", "values", "valid", "good",
 		"target", "window", "min_valid", "by", "where", "where_user", "leaves", "category", "question", "purpose", "owner",
 		"consumed_in", "retention", "expires")
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	p.require(n, r.path, r.have, "id", "kind", "category", "question", "purpose", "owner", "retention")
+	p.Require(n, r.path, r.have, "id", "kind", "category", "question", "purpose", "owner", "retention")
 	r.identity()
 	r.about()
 	if r.kind() {
@@ -56,12 +57,12 @@ func (r *reader) identity() {
 	if n == nil {
 		return
 	}
-	id, ok := r.text(n, at, maxID)
-	if ok && !validID(id) {
+	id, ok := r.Text(n, at, strict.MaxID)
+	if ok && !strict.ValidID(id) {
 		r.badID(n, at, id)
 	}
 	if m, i := r.cat.Measure(id); m != nil && id != "" {
-		r.fail(n, at, CodeDuplicateID, "", "measure %d of the file has this id already", i+1)
+		r.Fail(n, at, strict.CodeDuplicateID, "", "measure %d of the file has this id already", i+1)
 	}
 	r.m.ID = id
 }
@@ -69,26 +70,26 @@ func (r *reader) identity() {
 // about reads what people are told about the measure.
 func (r *reader) about() {
 	if n, at := r.get("category"); n != nil {
-		r.m.Category = r.oneOf(n, at, Inventory, SLA, Usage, Diagnostics, Pool)
+		r.m.Category = r.OneOf(n, at, Inventory, SLA, Usage, Diagnostics, Pool)
 	}
 	if n, at := r.get("question"); n != nil {
-		r.m.Question = r.prose(n, at)
+		r.m.Question = r.Prose(n, at)
 	}
 	if n, at := r.get("purpose"); n != nil {
-		r.m.Purpose = r.prose(n, at)
+		r.m.Purpose = r.Prose(n, at)
 	}
 	if n, at := r.get("owner"); n != nil {
-		r.m.Owner = r.prose(n, at)
+		r.m.Owner = r.Prose(n, at)
 	}
 	if n, at := r.get("consumed_in"); n != nil {
-		r.m.ConsumedIn = r.words(n, at)
+		r.m.ConsumedIn = r.Words(n, at)
 	}
 	if n, at := r.get("retention"); n != nil && n.Value != "forever" {
-		r.m.Retention = r.duration(n, at, time.Second, maxKept)
+		r.m.Retention = r.Duration(n, at, time.Second, maxKept)
 	}
 	if n, at := r.get("expires"); n != nil {
 		if _, err := time.Parse(time.DateOnly, n.Value); n.Kind != yaml.ScalarNode || err != nil {
-			r.fail(n, at, CodeBadDate, "2028-01-31", "should be a date, not %s", what(n))
+			r.Fail(n, at, strict.CodeBadDate, "2028-01-31", "should be a date, not %s", strict.What(n))
 		} else {
 			r.m.Expires = n.Value
 		}
@@ -119,7 +120,7 @@ func (r *reader) kind() bool {
 	if n == nil {
 		return false
 	}
-	s, ok := r.text(n, at, maxID)
+	s, ok := r.Text(n, at, strict.MaxID)
 	if !ok {
 		return false
 	}
@@ -127,21 +128,21 @@ func (r *reader) kind() bool {
 	if !slices.Contains(kinds(), s) {
 		planned := []string{"stickiness", "retention", "funnel", "adoption", "first_time", "transitions", "seats", "sufficient"}
 		if slices.Contains(planned, s) {
-			r.fail(n, at, CodeUnknownKind, "a newer version of the agent and the collector", "this version does not measure the kind %q; it knows %s", s, list(kinds()))
+			r.Fail(n, at, strict.CodeUnknownKind, "a newer version of the agent and the collector", "this version does not measure the kind %q; it knows %s", s, list(kinds()))
 		} else {
-			r.fail(n, at, CodeUnknownKind, Nearest(s, kinds()), "unknown kind %q; this version knows %s", clip(s), list(kinds()))
+			r.Fail(n, at, strict.CodeUnknownKind, strict.Nearest(s, kinds()), "unknown kind %q; this version knows %s", strict.Clip(s), list(kinds()))
 		}
 		return false
 	}
 	needs, may := kindKeys(r.m.Kind)
 	for _, k := range needs {
 		if r.have[k] == nil {
-			r.fail(r.n, r.path, CodeMissingKey, "", "the kind %s needs the key %q", s, k)
+			r.Fail(r.n, r.path, strict.CodeMissingKey, "", "the kind %s needs the key %q", s, k)
 		}
 	}
 	for _, k := range []string{"events", "metric", "probe", "property", "from", "values", "valid", "good", "target", "window", "min_valid", "by", "where", "where_user"} {
 		if v := r.have[k]; v != nil && !slices.Contains(needs, k) && !slices.Contains(may, k) {
-			r.fail(v, r.path+"."+k, CodeKeyNotForKind, "leave it out", "the kind %s has no %q", s, k)
+			r.Fail(v, r.path+"."+k, strict.CodeKeyNotForKind, "leave it out", "the kind %s has no %q", s, k)
 			delete(r.have, k)
 		}
 	}
@@ -159,18 +160,18 @@ func (r *reader) subject() {
 	if n == nil {
 		return
 	}
-	s := Subject(r.oneOf(n, at, string(Person), string(Traffic), string(Machine)))
+	s := Subject(r.OneOf(n, at, string(Person), string(Traffic), string(Machine)))
 	switch {
 	case s != Person && s != Traffic && s != Machine:
 		return
 	case r.m.Kind == Availability && s != Machine:
-		r.fail(n, at, CodeBadSubject, "machine", "an availability is about machines")
+		r.Fail(n, at, strict.CodeBadSubject, "machine", "an availability is about machines")
 	case s != Person && (r.m.Kind == ActiveUsers || r.m.Kind == Lifecycle):
-		r.fail(n, at, CodeBadSubject, "person", "the kind %s is always about people", r.m.Kind)
+		r.Fail(n, at, strict.CodeBadSubject, "person", "the kind %s is always about people", r.m.Kind)
 	case s != Person && r.have["where_user"] != nil:
-		r.fail(n, at, CodeBadSubject, "person", "a measure that looks at users (where_user) is about people")
+		r.Fail(n, at, strict.CodeBadSubject, "person", "a measure that looks at users (where_user) is about people")
 	case s == Traffic && r.m.Kind == Fact:
-		r.fail(n, at, CodeBadSubject, "machine", "a fact is about people or machines, not traffic")
+		r.Fail(n, at, strict.CodeBadSubject, "machine", "a fact is about people or machines, not traffic")
 	default:
 		r.m.Subject = s
 	}
@@ -189,7 +190,7 @@ func (r *reader) leaves() {
 	if n == nil {
 		return
 	}
-	s, ok := r.text(n, at, maxID)
+	s, ok := r.Text(n, at, strict.MaxID)
 	g, err := report.ParseGrain(s)
 	if !ok {
 		return
@@ -199,7 +200,7 @@ func (r *reader) leaves() {
 		for _, g := range grainsOf(&r.m) {
 			names = append(names, g.String())
 		}
-		r.fail(n, at, CodeBadGrain, Nearest(s, names), "%q is not a grain of this measure (%s); those are %s", clip(s), r.m.Subject, list(names))
+		r.Fail(n, at, strict.CodeBadGrain, strict.Nearest(s, names), "%q is not a grain of this measure (%s); those are %s", strict.Clip(s), r.m.Subject, list(names))
 		return
 	}
 	r.m.Leaves = g
@@ -208,7 +209,7 @@ func (r *reader) leaves() {
 // source reads where the measure's numbers come from.
 func (r *reader) source() {
 	if n, at := r.get("events"); n != nil {
-		for _, id := range r.words(n, at) {
+		for _, id := range r.Words(n, at) {
 			if e, _ := r.cat.Event(id); e == nil {
 				r.unknown(at, n, id, "event", r.eventIDs())
 				continue
@@ -220,7 +221,7 @@ func (r *reader) source() {
 		r.m.Metric = r.metricOf(n, at, r.m.Kind)
 	}
 	if n, at := r.get("probe"); n != nil {
-		if id, ok := r.text(n, at, maxID); ok {
+		if id, ok := r.Text(n, at, strict.MaxID); ok {
 			r.m.Probe = id
 			if r.cat.Probe(id) < 0 {
 				r.unknown(at, n, id, "probe", names(r.cat.Probes, func(p Probe) string { return p.ID }))
@@ -234,8 +235,8 @@ func (r *reader) source() {
 		r.from(n, at)
 	}
 	if n, at := r.get("target"); n != nil {
-		if f, ok := r.number(n, at); ok && (f <= 0 || f >= 1) {
-			r.fail(n, at, CodeBadNumber, "0.995", "should be a ratio between 0 and 1, both excluded")
+		if f, ok := r.Number(n, at); ok && (f <= 0 || f >= 1) {
+			r.Fail(n, at, strict.CodeBadNumber, "0.995", "should be a ratio between 0 and 1, both excluded")
 		} else {
 			r.m.Target = f
 		}
@@ -253,11 +254,11 @@ func (r *reader) unknown(path string, n *yaml.Node, id, kind string, among []str
 			break
 		}
 	}
-	r.fail(n, path, CodeUnknownRef, Nearest(id, among), "no %s %q is declared", kind, clip(id))
+	r.Fail(n, path, strict.CodeUnknownRef, strict.Nearest(id, among), "no %s %q is declared", kind, strict.Clip(id))
 }
 
 func (r *reader) metricOf(n *yaml.Node, at string, types ...Kind) string {
-	id, ok := r.text(n, at, maxID)
+	id, ok := r.Text(n, at, strict.MaxID)
 	if !ok {
 		return ""
 	}
@@ -267,14 +268,14 @@ func (r *reader) metricOf(n *yaml.Node, at string, types ...Kind) string {
 		return ""
 	}
 	if mt.Type != "" && !slices.Contains(types, mt.Type) {
-		r.fail(n, at, CodeWrongType, "", "%q is a %s; needed is a %s", id, mt.Type, joinKinds(types))
+		r.Fail(n, at, strict.CodeWrongType, "", "%q is a %s; needed is a %s", id, mt.Type, joinKinds(types))
 	}
 	return id
 }
 
 // numeric is the property of a distribution: a number with the same declaration in each event.
 func (r *reader) numeric(n *yaml.Node, at string) {
-	name, ok := r.text(n, at, maxID)
+	name, ok := r.Text(n, at, strict.MaxID)
 	if !ok {
 		return
 	}
@@ -284,9 +285,9 @@ func (r *reader) numeric(n *yaml.Node, at string) {
 		p, _ := Find(e.Properties, name)
 		switch {
 		case p == nil:
-			r.fail(n, at, CodeUnknownRef, Nearest(name, propertyNames(e.Properties)), "the event %q declares no property %q", id, clip(name))
+			r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, propertyNames(e.Properties)), "the event %q declares no property %q", id, strict.Clip(name))
 		case !p.IsNumber:
-			r.fail(n, at, CodeWrongType, "", "the property %q of the event %q is a list; a distribution needs a number", clip(name), id)
+			r.Fail(n, at, strict.CodeWrongType, "", "the property %q of the event %q is a list; a distribution needs a number", strict.Clip(name), id)
 		}
 	}
 	r.agree(n, at, name)
@@ -305,7 +306,7 @@ func (r *reader) agree(n *yaml.Node, at, name string) {
 		case first == nil:
 			first, of = p, id
 		case first.IsNumber != p.IsNumber || first.Min != p.Min || first.Max != p.Max || !slices.Equal(first.Values, p.Values):
-			r.fail(n, at, CodeDiffering, "", "the events %q and %q declare the property %q differently", of, id, clip(name))
+			r.Fail(n, at, strict.CodeDiffering, "", "the events %q and %q declare the property %q differently", of, id, strict.Clip(name))
 			return
 		}
 	}

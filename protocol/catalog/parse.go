@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -21,11 +22,11 @@ const (
 // Parse reads and validates a catalog. What is wrong with it comes back as *Errors, all at
 // once, each with its line. Parse does not look at a signature: see ParseSigned.
 func Parse(raw []byte) (*Catalog, error) {
-	p := &parser{cat: &Catalog{Raw: slices.Clone(raw), Hash: sha256.Sum256(raw)}}
-	if root := p.document(raw); root != nil {
+	p := &parser{Reader: &strict.Reader{}, cat: &Catalog{Raw: slices.Clone(raw), Hash: sha256.Sum256(raw)}}
+	if root := p.Document(raw); root != nil {
 		p.file(root)
 	}
-	if err := p.err(); err != nil {
+	if err := p.Err(); err != nil {
 		return nil, err
 	}
 	c := p.cat
@@ -39,24 +40,30 @@ func Parse(raw []byte) (*Catalog, error) {
 	return c, nil
 }
 
+// parser reads the sections of the file into a catalog.
+type parser struct {
+	*strict.Reader
+	cat *Catalog
+}
+
 func (p *parser) file(root *yaml.Node) {
 	c := p.cat
-	have := p.object(root, "", "catalog", "version", "vendor", "events", "traits", "group_traits", "resource", "metrics", "probes", "measures")
+	have := p.Object(root, "", "catalog", "version", "vendor", "events", "traits", "group_traits", "resource", "metrics", "probes", "measures")
 	if root.Kind != yaml.MappingNode {
 		return
 	}
-	p.require(root, "", have, "catalog", "version", "vendor", "measures")
+	p.Require(root, "", have, "catalog", "version", "vendor", "measures")
 	if n := have["catalog"]; n != nil {
-		c.Name, _ = p.text(n, "catalog", maxID)
-		if c.Name != "" && !validID(c.Name) {
+		c.Name, _ = p.Text(n, "catalog", strict.MaxID)
+		if c.Name != "" && !strict.ValidID(c.Name) {
 			p.badID(n, "catalog", c.Name)
 		}
 	}
 	if n := have["version"]; n != nil {
-		c.Version = int(p.whole(n, "version", 1))
+		c.Version = int(p.Whole(n, "version", 1))
 	}
 	if n := have["vendor"]; n != nil {
-		c.Vendor, _ = p.text(n, "vendor", 200)
+		c.Vendor, _ = p.Text(n, "vendor", 200)
 	}
 	if n := have["events"]; n != nil {
 		p.events(n)
@@ -77,25 +84,25 @@ func (p *parser) file(root *yaml.Node) {
 		p.probes(n)
 	}
 	if n := have["measures"]; n != nil {
-		for i, m := range p.items(n, "measures") {
+		for i, m := range p.Items(n, "measures") {
 			p.measure(m, i)
 		}
 	}
 }
 
 func (p *parser) badID(n *yaml.Node, path, id string) {
-	p.fail(n, path, CodeBadID, "", "%q is not an id: a–z, then a–z 0–9 _ -, at most %d", clip(id), maxID)
+	p.Fail(n, path, strict.CodeBadID, "", "%q is not an id: a–z, then a–z 0–9 _ -, at most %d", strict.Clip(id), strict.MaxID)
 }
 
 // declared are the entries of a section that maps ids to declarations.
-func (p *parser) declared(n *yaml.Node, section string) []entry {
-	es := p.mapping(n, section)
+func (p *parser) declared(n *yaml.Node, section string) []strict.Entry {
+	es := p.Mapping(n, section)
 	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		p.fail(n, section, CodeEmptyList, "leave the key out", "nothing is declared")
+		p.Fail(n, section, strict.CodeEmptyList, "leave the key out", "nothing is declared")
 	}
 	for _, e := range es {
-		if !validID(e.name) {
-			p.badID(e.key, section, e.name)
+		if !strict.ValidID(e.Name) {
+			p.badID(e.Key, section, e.Name)
 		}
 	}
 	return es
@@ -104,22 +111,22 @@ func (p *parser) declared(n *yaml.Node, section string) []entry {
 func (p *parser) events(n *yaml.Node) {
 	matches := map[string]string{}
 	for _, e := range p.declared(n, "events") {
-		path := "events." + clip(e.name)
-		have := p.object(e.val, path, "match", "type", "grace", "properties")
-		ev := Event{ID: e.name, Match: e.name, Type: "track", Grace: defaultGrace}
+		path := "events." + strict.Clip(e.Name)
+		have := p.Object(e.Val, path, "match", "type", "grace", "properties")
+		ev := Event{ID: e.Name, Match: e.Name, Type: "track", Grace: defaultGrace}
 		if v := have["match"]; v != nil {
-			ev.Match, _ = p.text(v, path+".match", 256)
+			ev.Match, _ = p.Text(v, path+".match", 256)
 		}
 		if v := have["type"]; v != nil {
-			ev.Type = p.oneOf(v, path+".type", "track", "page", "screen")
+			ev.Type = p.OneOf(v, path+".type", "track", "page", "screen")
 		}
 		if v := have["grace"]; v != nil {
-			ev.Grace = p.duration(v, path+".grace", 0, maxGrace)
+			ev.Grace = p.Duration(v, path+".grace", 0, maxGrace)
 		}
 		if v := have["properties"]; v != nil {
 			ev.Properties = p.properties(v, path+".properties", plain)
 		}
-		p.distinct(e.key, path, matches, ev.Type+" "+ev.Match, e.name, fmt.Sprintf("%s events named %q", ev.Type, clip(ev.Match)))
+		p.distinct(e.Key, path, matches, ev.Type+" "+ev.Match, e.Name, fmt.Sprintf("%s events named %q", ev.Type, strict.Clip(ev.Match)))
 		p.cat.Events = append(p.cat.Events, ev)
 	}
 }
@@ -127,18 +134,10 @@ func (p *parser) events(n *yaml.Node) {
 // distinct notes a second declaration that answers to the same client name.
 func (p *parser) distinct(n *yaml.Node, path string, seen map[string]string, match, id, said string) {
 	if first, ok := seen[match]; ok {
-		p.fail(n, path, CodeDuplicate, "", "answers to %s, as %q already does", said, clip(first))
+		p.Fail(n, path, strict.CodeDuplicate, "", "answers to %s, as %q already does", said, strict.Clip(first))
 		return
 	}
 	seen[match] = id
-}
-
-func (p *parser) oneOf(n *yaml.Node, path string, words ...string) string {
-	s, ok := p.text(n, path, maxID)
-	if ok && !slices.Contains(words, s) {
-		p.fail(n, path, CodeUnknownWord, Nearest(s, words), "%q is not one of %s", clip(s), list(words))
-	}
-	return s
 }
 
 // Where a property is declared decides which keys it may have.
@@ -149,40 +148,40 @@ const (
 )
 
 func (p *parser) properties(n *yaml.Node, path string, place int) []Property {
-	es := p.mapping(n, path)
+	es := p.Mapping(n, path)
 	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		p.fail(n, path, CodeEmptyList, "leave the key out", "nothing is declared")
+		p.Fail(n, path, strict.CodeEmptyList, "leave the key out", "nothing is declared")
 	}
 	out := make([]Property, 0, len(es))
 	matches := map[string]string{}
 	for _, e := range es {
-		at := path + "." + clip(e.name)
-		if !validName(e.name) {
-			p.fail(e.key, path, CodeBadID, "", "%q is not a name: a letter, then letters, digits, _ - and ., at most %d", clip(e.name), maxID)
+		at := path + "." + strict.Clip(e.Name)
+		if !strict.ValidName(e.Name) {
+			p.Fail(e.Key, path, strict.CodeBadID, "", "%q is not a name: a letter, then letters, digits, _ - and ., at most %d", strict.Clip(e.Name), strict.MaxID)
 		}
 		pr := p.property(e, at, place)
-		p.distinct(e.key, at, matches, pr.Match, e.name, fmt.Sprintf("the name %q", clip(pr.Match)))
+		p.distinct(e.Key, at, matches, pr.Match, e.Name, fmt.Sprintf("the name %q", strict.Clip(pr.Match)))
 		out = append(out, pr)
 	}
 	return out
 }
 
-func (p *parser) property(e entry, path string, place int) Property {
-	pr := Property{Name: e.name, Match: e.name}
-	have := p.object(e.val, path, "values", "map", "number", "match", "not_people")
+func (p *parser) property(e strict.Entry, path string, place int) Property {
+	pr := Property{Name: e.Name, Match: e.Name}
+	have := p.Object(e.Val, path, "values", "map", "number", "match", "not_people")
 	values, num := have["values"], have["number"]
 	switch {
-	case e.val.Kind != yaml.MappingNode:
+	case e.Val.Kind != yaml.MappingNode:
 		return pr
 	case values == nil && num == nil:
-		p.fail(e.val, path, CodeMissingKey, "{values: [a, b]}", "needs values (a closed list) or number (its bounds): no free text is measured")
+		p.Fail(e.Val, path, strict.CodeMissingKey, "{values: [a, b]}", "needs values (a closed list) or number (its bounds): no free text is measured")
 	case values != nil && num != nil:
-		p.fail(num, path+".number", CodeKeyNotForKind, "", "a property is a list of values or a number, not both")
+		p.Fail(num, path+".number", strict.CodeKeyNotForKind, "", "a property is a list of values or a number, not both")
 	case num != nil && place == attribute:
-		p.fail(num, path+".number", CodeKeyNotForKind, "", "an attribute of a metric is a list of values")
+		p.Fail(num, path+".number", strict.CodeKeyNotForKind, "", "an attribute of a metric is a list of values")
 	}
 	if v := have["match"]; v != nil {
-		pr.Match, _ = p.text(v, path+".match", 256)
+		pr.Match, _ = p.Text(v, path+".match", 256)
 	}
 	if values != nil {
 		pr.Values = p.listed(values, path+".values")
@@ -192,7 +191,7 @@ func (p *parser) property(e entry, path string, place int) Property {
 	}
 	for _, key := range []string{"map", "not_people"} {
 		if v := have[key]; v != nil && pr.Values == nil && values == nil {
-			p.fail(v, path+"."+key, CodeKeyNotForKind, "", "needs a list of values")
+			p.Fail(v, path+"."+key, strict.CodeKeyNotForKind, "", "needs a list of values")
 			return pr
 		}
 	}
@@ -201,12 +200,12 @@ func (p *parser) property(e entry, path string, place int) Property {
 	}
 	if v := have["not_people"]; v != nil {
 		if place != traits {
-			p.fail(v, path+".not_people", CodeKeyNotForKind, "", "only a trait of users can say who is not a person")
+			p.Fail(v, path+".not_people", strict.CodeKeyNotForKind, "", "only a trait of users can say who is not a person")
 			return pr
 		}
-		pr.NotPeople = p.words(v, path+".not_people")
+		pr.NotPeople = p.Words(v, path+".not_people")
 		for i, s := range pr.NotPeople {
-			p.listedIn(v.Content[min(i, len(v.Content)-1)], path+".not_people", s, pr.Values, e.name)
+			p.listedIn(v.Content[min(i, len(v.Content)-1)], path+".not_people", s, pr.Values, e.Name)
 		}
 	}
 	return pr
@@ -214,10 +213,10 @@ func (p *parser) property(e entry, path string, place int) Property {
 
 // listed is a closed list: words that can stand on their own, none of them reserved.
 func (p *parser) listed(n *yaml.Node, path string) []string {
-	out := p.words(n, path)
+	out := p.Words(n, path)
 	for i, c := range n.Content {
 		if c.Value == Other || c.Value == None {
-			p.fail(c, fmt.Sprintf("%s[%d]", path, i), CodeReserved, "leave it out: it is there for every list", "%s is a reserved word", c.Value)
+			p.Fail(c, fmt.Sprintf("%s[%d]", path, i), strict.CodeReserved, "leave it out: it is there for every list", "%s is a reserved word", c.Value)
 		}
 	}
 	return out
@@ -225,97 +224,97 @@ func (p *parser) listed(n *yaml.Node, path string) []string {
 
 func (p *parser) listedIn(n *yaml.Node, path, v string, among []string, of string) {
 	if !slices.Contains(among, v) {
-		p.fail(n, path, CodeUnknownValue, Nearest(v, among), "%q is not a listed value of %s", clip(v), clip(of))
+		p.Fail(n, path, strict.CodeUnknownValue, strict.Nearest(v, among), "%q is not a listed value of %s", strict.Clip(v), strict.Clip(of))
 	}
 }
 
 func (p *parser) renames(n *yaml.Node, path string, pr *Property) {
 	pr.Map = map[string]string{}
-	for _, e := range p.mapping(n, path) {
-		at := path + "." + clip(e.name)
-		if len(e.name) > 256 {
-			p.fail(e.key, path, CodeBadText, "", "has %d bytes; at most 256 are allowed", len(e.name))
+	for _, e := range p.Mapping(n, path) {
+		at := path + "." + strict.Clip(e.Name)
+		if len(e.Name) > 256 {
+			p.Fail(e.Key, path, strict.CodeBadText, "", "has %d bytes; at most 256 are allowed", len(e.Name))
 		}
-		if slices.Contains(pr.Values, e.name) {
-			p.fail(e.key, at, CodeRepeated, "", "%q is a listed value already and would never be seen", clip(e.name))
+		if slices.Contains(pr.Values, e.Name) {
+			p.Fail(e.Key, at, strict.CodeRepeated, "", "%q is a listed value already and would never be seen", strict.Clip(e.Name))
 		}
-		if to, ok := p.word(e.val, at); ok {
-			p.listedIn(e.val, at, to, pr.Values, pr.Name)
-			pr.Map[e.name] = to
+		if to, ok := p.Word(e.Val, at); ok {
+			p.listedIn(e.Val, at, to, pr.Values, pr.Name)
+			pr.Map[e.Name] = to
 		}
 	}
 	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		p.fail(n, path, CodeEmptyList, "leave the key out", "nothing is mapped")
+		p.Fail(n, path, strict.CodeEmptyList, "leave the key out", "nothing is mapped")
 	}
 }
 
 func (p *parser) bounds(n *yaml.Node, path string, pr *Property) {
-	have := p.object(n, path, "min", "max")
+	have := p.Object(n, path, "min", "max")
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	p.require(n, path, have, "min", "max")
+	p.Require(n, path, have, "min", "max")
 	lo, hi := have["min"], have["max"]
 	if lo == nil || hi == nil {
 		return
 	}
 	var ok, ok2 bool
-	pr.Min, ok = p.number(lo, path+".min")
-	pr.Max, ok2 = p.number(hi, path+".max")
+	pr.Min, ok = p.Number(lo, path+".min")
+	pr.Max, ok2 = p.Number(hi, path+".max")
 	if ok && ok2 && pr.Min >= pr.Max {
-		p.fail(hi, path+".max", CodeBadNumber, "", "max should be above min")
+		p.Fail(hi, path+".max", strict.CodeBadNumber, "", "max should be above min")
 	}
 }
 
 func (p *parser) metrics(n *yaml.Node) {
 	matches := map[string]string{}
 	for _, e := range p.declared(n, "metrics") {
-		path := "metrics." + clip(e.name)
-		have := p.object(e.val, path, "match", "type", "unit", "attributes", "bounds")
-		mt := Metric{ID: e.name, Match: e.name}
-		if e.val.Kind == yaml.MappingNode {
-			p.require(e.val, path, have, "type")
+		path := "metrics." + strict.Clip(e.Name)
+		have := p.Object(e.Val, path, "match", "type", "unit", "attributes", "bounds")
+		mt := Metric{ID: e.Name, Match: e.Name}
+		if e.Val.Kind == yaml.MappingNode {
+			p.Require(e.Val, path, have, "type")
 		}
 		if v := have["match"]; v != nil {
-			mt.Match, _ = p.text(v, path+".match", 256)
+			mt.Match, _ = p.Text(v, path+".match", 256)
 		}
 		if v := have["type"]; v != nil {
-			mt.Type = Kind(p.oneOf(v, path+".type", string(Gauge), string(Counter), string(Histogram)))
+			mt.Type = Kind(p.OneOf(v, path+".type", string(Gauge), string(Counter), string(Histogram)))
 		}
 		if v := have["unit"]; v != nil {
-			mt.Unit, _ = p.text(v, path+".unit", maxID)
+			mt.Unit, _ = p.Text(v, path+".unit", strict.MaxID)
 		}
 		if v := have["attributes"]; v != nil {
 			mt.Attributes = p.properties(v, path+".attributes", attribute)
 		}
 		switch v := have["bounds"]; {
 		case v != nil && mt.Type != Histogram:
-			p.fail(v, path+".bounds", CodeKeyNotForKind, "", "only a histogram has bounds")
+			p.Fail(v, path+".bounds", strict.CodeKeyNotForKind, "", "only a histogram has bounds")
 		case v != nil:
 			mt.Bounds = p.rising(v, path+".bounds")
 		case mt.Type == Histogram:
-			p.fail(e.val, path, CodeMissingKey, "bounds: [0.1, 0.5, 1, 5]", "a histogram needs bounds: its counts are merged into them")
+			p.Fail(e.Val, path, strict.CodeMissingKey, "bounds: [0.1, 0.5, 1, 5]", "a histogram needs bounds: its counts are merged into them")
 		}
-		p.distinct(e.key, path, matches, mt.Match, e.name, fmt.Sprintf("metrics named %q", clip(mt.Match)))
+		p.distinct(e.Key, path, matches, mt.Match, e.Name, fmt.Sprintf("metrics named %q", strict.Clip(mt.Match)))
 		p.cat.Metrics = append(p.cat.Metrics, mt)
 	}
 }
 
 func (p *parser) rising(n *yaml.Node, path string) []float64 {
 	var out []float64
-	items := p.items(n, path)
+	items := p.Items(n, path)
 	if len(items) > 200 {
-		p.fail(n, path, CodeTooLarge, "", "has %d bounds; at most 200 are allowed", len(items))
+		p.Fail(n, path, strict.CodeTooLarge, "", "has %d bounds; at most 200 are allowed", len(items))
 		return nil
 	}
 	for i, c := range items {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		f, ok := p.number(c, at)
+		f, ok := p.Number(c, at)
 		if !ok {
 			continue
 		}
 		if len(out) > 0 && f <= out[len(out)-1] {
-			p.fail(c, at, CodeBadNumber, "", "each bound should be above the one before")
+			p.Fail(c, at, strict.CodeBadNumber, "", "each bound should be above the one before")
 			continue
 		}
 		out = append(out, f)
@@ -325,14 +324,14 @@ func (p *parser) rising(n *yaml.Node, path string) []float64 {
 
 func (p *parser) probes(n *yaml.Node) {
 	for _, e := range p.declared(n, "probes") {
-		path := "probes." + clip(e.name)
-		have := p.object(e.val, path, "label")
-		pb := Probe{ID: e.name}
-		if e.val.Kind == yaml.MappingNode {
-			p.require(e.val, path, have, "label")
+		path := "probes." + strict.Clip(e.Name)
+		have := p.Object(e.Val, path, "label")
+		pb := Probe{ID: e.Name}
+		if e.Val.Kind == yaml.MappingNode {
+			p.Require(e.Val, path, have, "label")
 		}
 		if v := have["label"]; v != nil {
-			pb.Label, _ = p.text(v, path+".label", 200)
+			pb.Label, _ = p.Text(v, path+".label", 200)
 		}
 		p.cat.Probes = append(p.cat.Probes, pb)
 	}

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -88,7 +89,7 @@ func (c *Catalog) Cells(i int, f report.Field, g report.Grain) iter.Seq[report.S
 // is an error, never a panic, and never a figure with a name missing.
 func (c *Catalog) Resolve(cell report.Cell) (report.Figure, error) {
 	if int(cell.Measure) >= len(c.Measures) {
-		return report.Figure{}, coded(CodeBadCell, "measure %d; the catalog has %d", cell.Measure, len(c.Measures))
+		return report.Figure{}, strict.Coded(strict.CodeBadCell, "measure %d; the catalog has %d", cell.Measure, len(c.Measures))
 	}
 	m := &c.Measures[cell.Measure]
 	if err := m.check(cell); err != nil {
@@ -101,16 +102,16 @@ func (c *Catalog) Resolve(cell report.Cell) (report.Figure, error) {
 	if cell.Breakdown > 0 {
 		all := c.breakdownsAt(int(cell.Measure))
 		if int(cell.Breakdown) > len(all) {
-			return report.Figure{}, coded(CodeBadCell, "breakdown %d of %s, which has %d", cell.Breakdown, m.ID, len(all))
+			return report.Figure{}, strict.Coded(strict.CodeBadCell, "breakdown %d of %s, which has %d", cell.Breakdown, m.ID, len(all))
 		}
 		b = all[cell.Breakdown-1]
 	}
 	for i, x := range v {
 		switch {
 		case i >= len(b.Props) && x != 0:
-			return report.Figure{}, coded(CodeBadCell, "a value %d for a dimension %s does not have", x, m.ID)
+			return report.Figure{}, strict.Coded(strict.CodeBadCell, "a value %d for a dimension %s does not have", x, m.ID)
 		case i < len(b.Props) && x > b.Props[i].NoneIndex():
-			return report.Figure{}, coded(CodeBadCell, "value %d of %s, which has %d", x, b.Dims[i], b.Props[i].NoneIndex()+1)
+			return report.Figure{}, strict.Coded(strict.CodeBadCell, "value %d of %s, which has %d", x, b.Dims[i], b.Props[i].NoneIndex()+1)
 		case i < len(b.Props):
 			f.Dims[b.Dims[i]] = b.Props[i].ValueName(x)
 		}
@@ -127,7 +128,7 @@ func (c *Catalog) ResolveAll(cells []report.Cell) ([]report.Figure, error) {
 	for i := range cells {
 		f, err := c.Resolve(cells[i])
 		if err != nil {
-			return nil, coded(CodeBadCell, "cell %d: %v", i, err)
+			return nil, strict.Coded(strict.CodeBadCell, "cell %d: %v", i, err)
 		}
 		out[i] = f
 	}
@@ -139,26 +140,26 @@ func (c *Catalog) ResolveAll(cells []report.Cell) ([]report.Figure, error) {
 func (c *Catalog) Cell(f report.Figure) (report.Cell, error) {
 	m, i := c.Measure(f.Measure)
 	if m == nil {
-		return report.Cell{}, coded(CodeBadCell, "no measure %q", clip(f.Measure))
+		return report.Cell{}, strict.Coded(strict.CodeBadCell, "no measure %q", strict.Clip(f.Measure))
 	}
 	if f.Hash != m.HashString() {
-		return report.Cell{}, coded(CodeBadCell, "%s has the definition %s, not %q", m.ID, m.HashString(), clip(f.Hash))
+		return report.Cell{}, strict.Coded(strict.CodeBadCell, "%s has the definition %s, not %q", m.ID, m.HashString(), strict.Clip(f.Hash))
 	}
 	cell := report.Cell{Series: report.Series{Measure: uint16(i), Field: f.Field, Grain: f.Grain}, Start: f.Start,
 		Form: f.Form, Lo: f.Lo, Hi: f.Hi, Blob: f.Blob}
 	if len(f.Dims) > 0 {
 		if !c.place(m, f.Dims, &cell) {
-			return report.Cell{}, coded(CodeBadCell, "%s has no such cell in its breakdowns", m.ID)
+			return report.Cell{}, strict.Coded(strict.CodeBadCell, "%s has no such cell in its breakdowns", m.ID)
 		}
 	}
 	if m.Kind == Fact && f.Field == report.Value && f.Form == report.Exact {
 		at := m.ValueIndex(f.Text)
 		if m.valueName(float64(at)) != f.Text {
-			return report.Cell{}, coded(CodeBadCell, "%q is not a listed value of %s", clip(f.Text), m.ID)
+			return report.Cell{}, strict.Coded(strict.CodeBadCell, "%q is not a listed value of %s", strict.Clip(f.Text), m.ID)
 		}
 		cell.Lo, cell.Hi = float64(at), float64(at)
 	} else if f.Text != "" {
-		return report.Cell{}, coded(CodeBadCell, "a text where %s has none", m.ID)
+		return report.Cell{}, strict.Coded(strict.CodeBadCell, "a text where %s has none", m.ID)
 	}
 	if err := m.check(cell); err != nil {
 		return report.Cell{}, err
@@ -226,7 +227,7 @@ const (
 // check holds a cell against the measure's kind: its fields, grains, forms and numbers.
 func (m *Measure) check(c report.Cell) error {
 	if err := c.Check(); err != nil {
-		return Error{Code: CodeBadCell, Message: err.Error()}
+		return Error{Code: strict.CodeBadCell, Message: err.Error()}
 	}
 	known := false
 	for _, f := range m.Fields() {
@@ -234,11 +235,11 @@ func (m *Measure) check(c report.Cell) error {
 	}
 	switch {
 	case !known:
-		return coded(CodeBadCell, "%s (%s) has no %s", m.ID, m.Kind, c.Field)
+		return strict.Coded(strict.CodeBadCell, "%s (%s) has no %s", m.ID, m.Kind, c.Field)
 	case !m.HasGrain(c.Grain) && c.Grain != m.Leaves:
-		return coded(CodeBadCell, "%s (%s) has no windows of a %s", m.ID, m.Kind, c.Grain)
+		return strict.Coded(strict.CodeBadCell, "%s (%s) has no windows of a %s", m.ID, m.Kind, c.Grain)
 	case !aligned(c.Grain, c.Start):
-		return coded(CodeBadCell, "%s: no %s begins at %d", m.ID, c.Grain, c.Start)
+		return strict.Coded(strict.CodeBadCell, "%s: no %s begins at %d", m.ID, c.Grain, c.Start)
 	case !c.Form.HasNumbers() || c.Field.IsBlob():
 		return nil
 	}
@@ -255,13 +256,13 @@ func (m *Measure) checkNumbers(c report.Cell) error {
 	}
 	switch {
 	case m.Kind == Fact && c.Form != report.Exact:
-		return coded(CodeBadCell, "%s: a fact is told exactly or not at all, not as %s", m.ID, c.Form)
+		return strict.Coded(strict.CodeBadCell, "%s: a fact is told exactly or not at all, not as %s", m.ID, c.Form)
 	case m.Kind == Fact && c.Field == report.Value && m.valueName(c.Lo) == "":
-		return coded(CodeBadCell, "%s has no value %v", m.ID, c.Lo)
+		return strict.Coded(strict.CodeBadCell, "%s has no value %v", m.ID, c.Lo)
 	case c.Form != report.Noised && c.Lo < 0: // noise may push a count below nought
-		return coded(CodeBadCell, "%s: %s cannot be %v", m.ID, c.Field, c.Lo)
+		return strict.Coded(strict.CodeBadCell, "%s: %s cannot be %v", m.ID, c.Field, c.Lo)
 	case counted && (!wholeNumber(c.Lo) || !wholeNumber(c.Hi) && !math.IsInf(c.Hi, 1)):
-		return coded(CodeBadCell, "%s: %s is a whole number, not %v to %v", m.ID, c.Field, c.Lo, c.Hi)
+		return strict.Coded(strict.CodeBadCell, "%s: %s is a whole number, not %v to %v", m.ID, c.Field, c.Lo, c.Hi)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+
+	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 )
 
 // domain keeps a signature over a catalog from being one over anything else.
@@ -29,9 +31,9 @@ func Sign(raw []byte, key ed25519.PrivateKey) (sig []byte) {
 func Verify(raw, sig []byte, pub ed25519.PublicKey) error {
 	switch {
 	case len(pub) != ed25519.PublicKeySize:
-		return coded(CodeBadKey, "the public key has %d bytes, not %d", len(pub), ed25519.PublicKeySize)
+		return strict.Coded(strict.CodeBadKey, "the public key has %d bytes, not %d", len(pub), ed25519.PublicKeySize)
 	case len(sig) != ed25519.SignatureSize || !ed25519.Verify(pub, signed(raw), sig):
-		return Error{Code: CodeBadSignature, Message: "the catalog is not signed by this key",
+		return Error{Code: strict.CodeBadSignature, Message: "the catalog is not signed by this key",
 			Hint: "fetch FILE and FILE.sig again, or check which key the vendor signs with"}
 	}
 	return nil
@@ -39,8 +41,8 @@ func Verify(raw, sig []byte, pub ed25519.PublicKey) error {
 
 // ParseSigned verifies first and parses only what was signed by the key.
 func ParseSigned(raw, sig []byte, pub ed25519.PublicKey) (*Catalog, error) {
-	if len(raw) > maxBytes {
-		return nil, coded(CodeTooLarge, "the file has %d bytes; a catalog has at most %d", len(raw), maxBytes)
+	if len(raw) > strict.MaxBytes {
+		return nil, strict.Coded(strict.CodeTooLarge, "the file has %d bytes; a catalog has at most %d", len(raw), strict.MaxBytes)
 	}
 	if err := Verify(raw, sig, pub); err != nil {
 		return nil, err
@@ -55,7 +57,7 @@ func EncodeSignature(sig []byte) []byte { return line(sig) }
 func DecodeSignature(file []byte) ([]byte, error) {
 	sig, err := unline(file, ed25519.SignatureSize)
 	if err != nil {
-		return nil, coded(CodeBadSignature, "the signature file is not one line of base64 with %d bytes", ed25519.SignatureSize)
+		return nil, strict.Coded(strict.CodeBadSignature, "the signature file is not one line of base64 with %d bytes", ed25519.SignatureSize)
 	}
 	return sig, nil
 }
@@ -78,15 +80,15 @@ func EncodePrivateKey(key ed25519.PrivateKey) ([]byte, error) {
 func DecodePrivateKey(file []byte) (ed25519.PrivateKey, error) {
 	block, rest := pem.Decode(file)
 	if block == nil || block.Type != "PRIVATE KEY" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, coded(CodeBadKey, "the signing key is not one PEM block of type PRIVATE KEY")
+		return nil, strict.Coded(strict.CodeBadKey, "the signing key is not one PEM block of type PRIVATE KEY")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, coded(CodeBadKey, "the signing key is not PKCS #8")
+		return nil, strict.Coded(strict.CodeBadKey, "the signing key is not PKCS #8")
 	}
 	ed, ok := key.(ed25519.PrivateKey)
 	if !ok {
-		return nil, coded(CodeBadKey, "the signing key is not an Ed25519 key")
+		return nil, strict.Coded(strict.CodeBadKey, "the signing key is not an Ed25519 key")
 	}
 	return ed, nil
 }
@@ -98,7 +100,7 @@ func EncodePublicKey(pub ed25519.PublicKey) []byte { return line(pub) }
 func DecodePublicKey(file []byte) (ed25519.PublicKey, error) {
 	b, err := unline(file, ed25519.PublicKeySize)
 	if err != nil {
-		return nil, coded(CodeBadKey, "the public key is not one line of base64 with %d bytes", ed25519.PublicKeySize)
+		return nil, strict.Coded(strict.CodeBadKey, "the public key is not one line of base64 with %d bytes", ed25519.PublicKeySize)
 	}
 	return b, nil
 }

@@ -1,4 +1,4 @@
-package catalog
+package strict
 
 import (
 	"fmt"
@@ -96,6 +96,7 @@ func (e *Errors) Unwrap() []error {
 	return out
 }
 
-func coded(code, format string, args ...any) error {
+// Coded is an error with a code and no place in a file.
+func Coded(code, format string, args ...any) error {
 	return Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }

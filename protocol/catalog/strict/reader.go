@@ -1,4 +1,10 @@
-package catalog
+// Package strict reads YAML that somebody will rely on: no unknown or repeated keys, no
+// anchors, aliases or tags, no surprising types, bounded size, depth and number of parts.
+// Everything wrong is collected, each with a stable code, its line, its path and what was
+// probably meant, so that a reader mends a file in one go.
+//
+// It keeps no state on disk. No input makes it panic.
+package strict
 
 import (
 	"bytes"
@@ -18,23 +24,22 @@ import (
 
 // Limits of the file. A catalog of 1,000 measures with 20 listed values each stays below all.
 const (
-	maxBytes = 1 << 20
+	MaxBytes = 1 << 20
 	maxDepth = 16 // the grammar needs 8
 	maxNodes = 100_000
-	maxList  = 1_000 // entries of any list or mapping: values, events, measures
-	maxID    = 64
+	MaxList  = 1_000 // entries of any list or mapping: values, events, measures
+	MaxID    = 64
 	maxValue = 100 // bytes of a listed value
 	maxProse = 1_000
 )
 
-// parser reads nodes and collects what is wrong with them.
-type parser struct {
+// Reader reads nodes and collects what is wrong with them. The zero value is ready.
+type Reader struct {
 	list []Error
 	more int
-	cat  *Catalog
 }
 
-func (p *parser) fail(n *yaml.Node, path, code, hint, format string, args ...any) {
+func (p *Reader) Fail(n *yaml.Node, path, code, hint, format string, args ...any) {
 	if len(p.list) >= maxErrors {
 		p.more++
 		return
@@ -46,7 +51,7 @@ func (p *parser) fail(n *yaml.Node, path, code, hint, format string, args ...any
 	p.list = append(p.list, e)
 }
 
-func (p *parser) err() error {
+func (p *Reader) Err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
@@ -59,18 +64,18 @@ func (p *parser) err() error {
 	return &Errors{List: p.list, More: p.more}
 }
 
-// document is the root mapping of the one YAML document in raw, or nil with errors noted.
-func (p *parser) document(raw []byte) *yaml.Node {
-	if len(raw) > maxBytes {
-		p.fail(nil, "", CodeTooLarge, "", "the file has %d bytes; a catalog has at most %d", len(raw), maxBytes)
+// Document is the root mapping of the one YAML document in raw, or nil with errors noted.
+func (p *Reader) Document(raw []byte) *yaml.Node {
+	if len(raw) > MaxBytes {
+		p.Fail(nil, "", CodeTooLarge, "", "the file has %d bytes; a catalog has at most %d", len(raw), MaxBytes)
 		return nil
 	}
 	if !utf8.Valid(raw) {
-		p.fail(nil, "", CodeNotUTF8, "save the file as UTF-8", "the file is not UTF-8 text")
+		p.Fail(nil, "", CodeNotUTF8, "save the file as UTF-8", "the file is not UTF-8 text")
 		return nil
 	}
 	if crowded(raw) {
-		p.fail(nil, "", CodeTooLarge, "", "the file has more than %d parts", maxNodes)
+		p.Fail(nil, "", CodeTooLarge, "", "the file has more than %d parts", maxNodes)
 		return nil
 	}
 	doc, err := decode(raw)
@@ -126,7 +131,7 @@ func decode(raw []byte) (doc *yaml.Node, err error) {
 	return doc, nil
 }
 
-func (p *parser) syntax(err error) {
+func (p *Reader) syntax(err error) {
 	msg := strings.TrimPrefix(err.Error(), "yaml: ")
 	at := &yaml.Node{Line: 1, Column: 1}
 	if rest, ok := strings.CutPrefix(msg, "line "); ok {
@@ -136,22 +141,22 @@ func (p *parser) syntax(err error) {
 			}
 		}
 	}
-	p.fail(at, "", CodeSyntax, "", "not readable as YAML: %s", clip(msg))
+	p.Fail(at, "", CodeSyntax, "", "not readable as YAML: %s", Clip(msg))
 }
 
 // tame refuses what a strict file has no use for and attackers have: aliases, anchors,
 // tags, depth and sheer number.
-func (p *parser) tame(n *yaml.Node, depth int, count *int) bool {
+func (p *Reader) tame(n *yaml.Node, depth int, count *int) bool {
 	*count++
 	switch {
 	case *count > maxNodes:
-		p.fail(n, "", CodeTooLarge, "", "the file has more than %d parts", maxNodes)
+		p.Fail(n, "", CodeTooLarge, "", "the file has more than %d parts", maxNodes)
 		return false
 	case depth > maxDepth:
-		p.fail(n, "", CodeTooLarge, "", "nested deeper than %d levels", maxDepth)
+		p.Fail(n, "", CodeTooLarge, "", "nested deeper than %d levels", maxDepth)
 		return false
 	case n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 || n.Tag == "!!merge":
-		p.fail(n, "", CodeYAMLFeature, "write the values out", "anchors, aliases, merges and tags are not read")
+		p.Fail(n, "", CodeYAMLFeature, "write the values out", "anchors, aliases, merges and tags are not read")
 		return false
 	}
 	for _, c := range n.Content {
@@ -162,121 +167,121 @@ func (p *parser) tame(n *yaml.Node, depth int, count *int) bool {
 	return true
 }
 
-// entry is one key of a mapping with its value.
-type entry struct {
-	name string
-	key  *yaml.Node
-	val  *yaml.Node
+// Entry is one key of a mapping with its value.
+type Entry struct {
+	Name string
+	Key  *yaml.Node
+	Val  *yaml.Node
 }
 
-// mapping are the entries of a mapping in file order. A repeated key is an error and left out.
-func (p *parser) mapping(n *yaml.Node, path string) []entry {
+// Mapping are the entries of a mapping in file order. A repeated key is an error and left out.
+func (p *Reader) Mapping(n *yaml.Node, path string) []Entry {
 	if n.Kind != yaml.MappingNode {
-		p.fail(n, path, CodeWrongType, "", "should be a mapping of keys to values, not %s", what(n))
+		p.Fail(n, path, CodeWrongType, "", "should be a mapping of keys to values, not %s", What(n))
 		return nil
 	}
-	if len(n.Content)/2 > maxList {
-		p.fail(n, path, CodeTooLarge, "", "has more than %d entries", maxList)
+	if len(n.Content)/2 > MaxList {
+		p.Fail(n, path, CodeTooLarge, "", "has more than %d entries", MaxList)
 		return nil
 	}
-	out := make([]entry, 0, len(n.Content)/2)
+	out := make([]Entry, 0, len(n.Content)/2)
 	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode || k.Tag == "!!null" {
-			p.fail(k, path, CodeWrongType, "", "a key should be a word, not %s", what(k))
+			p.Fail(k, path, CodeWrongType, "", "a key should be a word, not %s", What(k))
 			continue
 		}
 		if seen[k.Value] {
-			p.fail(k, path, CodeDuplicateKey, "", "the key %q is here twice", clip(k.Value))
+			p.Fail(k, path, CodeDuplicateKey, "", "the key %q is here twice", Clip(k.Value))
 			continue
 		}
 		seen[k.Value] = true
-		out = append(out, entry{k.Value, k, v})
+		out = append(out, Entry{k.Value, k, v})
 	}
 	return out
 }
 
-// object is a mapping that may have the known keys only.
-func (p *parser) object(n *yaml.Node, path string, known ...string) map[string]*yaml.Node {
+// Object is a mapping that may have the known keys only.
+func (p *Reader) Object(n *yaml.Node, path string, known ...string) map[string]*yaml.Node {
 	out := map[string]*yaml.Node{}
-	for _, e := range p.mapping(n, path) {
-		if !slices.Contains(known, e.name) {
-			p.fail(e.key, path, CodeUnknownKey, Nearest(e.name, known), "unknown key %q", clip(e.name))
+	for _, e := range p.Mapping(n, path) {
+		if !slices.Contains(known, e.Name) {
+			p.Fail(e.Key, path, CodeUnknownKey, Nearest(e.Name, known), "unknown key %q", Clip(e.Name))
 			continue
 		}
-		out[e.name] = e.val
+		out[e.Name] = e.Val
 	}
 	return out
 }
 
-// require notes a missing key and reports whether all are there.
-func (p *parser) require(n *yaml.Node, path string, have map[string]*yaml.Node, keys ...string) {
+// Require notes a missing key and reports whether all are there.
+func (p *Reader) Require(n *yaml.Node, path string, have map[string]*yaml.Node, keys ...string) {
 	for _, k := range keys {
 		if have[k] == nil {
-			p.fail(n, path, CodeMissingKey, "", "the key %q is missing", k)
+			p.Fail(n, path, CodeMissingKey, "", "the key %q is missing", k)
 		}
 	}
 }
 
-// items are the entries of a list that may not be empty.
-func (p *parser) items(n *yaml.Node, path string) []*yaml.Node {
+// Items are the entries of a list that may not be empty.
+func (p *Reader) Items(n *yaml.Node, path string) []*yaml.Node {
 	switch {
 	case n.Kind != yaml.SequenceNode:
-		p.fail(n, path, CodeWrongType, "[a, b]", "should be a list, not %s", what(n))
+		p.Fail(n, path, CodeWrongType, "[a, b]", "should be a list, not %s", What(n))
 		return nil
 	case len(n.Content) == 0:
-		p.fail(n, path, CodeEmptyList, "leave the key out", "the list is empty")
+		p.Fail(n, path, CodeEmptyList, "leave the key out", "the list is empty")
 		return nil
-	case len(n.Content) > maxList:
-		p.fail(n, path, CodeTooLarge, "", "has more than %d entries", maxList)
+	case len(n.Content) > MaxList:
+		p.Fail(n, path, CodeTooLarge, "", "has more than %d entries", MaxList)
 		return nil
 	}
 	return n.Content
 }
 
-// text is a text of at most limit bytes without invisible characters.
-func (p *parser) text(n *yaml.Node, path string, limit int) (string, bool) {
+// Text is a text of at most limit bytes without invisible characters.
+func (p *Reader) Text(n *yaml.Node, path string, limit int) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
 		hint := ""
 		if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
-			hint = strconv.Quote(clip(n.Value))
+			hint = strconv.Quote(Clip(n.Value))
 		}
-		p.fail(n, path, CodeWrongType, hint, "should be a text, not %s", what(n))
+		p.Fail(n, path, CodeWrongType, hint, "should be a text, not %s", What(n))
 		return "", false
 	}
 	return n.Value, p.clean(n, path, n.Value, limit)
 }
 
-// word is a listed value: the text as it is written, whatever YAML would make of it, so that
+// Word is a listed value: the text as it is written, whatever YAML would make of it, so that
 // 1.10, yes and on stay what they look like.
-func (p *parser) word(n *yaml.Node, path string) (string, bool) {
+func (p *Reader) Word(n *yaml.Node, path string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		p.fail(n, path, CodeWrongType, "", "should be a text, not %s", what(n))
+		p.Fail(n, path, CodeWrongType, "", "should be a text, not %s", What(n))
 		return "", false
 	}
 	return n.Value, p.clean(n, path, n.Value, maxValue)
 }
 
-// prose is text for people: line breaks and runs of spaces become one space.
-func (p *parser) prose(n *yaml.Node, path string) string {
+// Prose is text for people: line breaks and runs of spaces become one space.
+func (p *Reader) Prose(n *yaml.Node, path string) string {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
 		n.Value = strings.Join(strings.Fields(n.Value), " ")
 	}
-	s, _ := p.text(n, path, maxProse)
+	s, _ := p.Text(n, path, maxProse)
 	return s
 }
 
-func (p *parser) clean(n *yaml.Node, path, s string, limit int) bool {
+func (p *Reader) clean(n *yaml.Node, path, s string, limit int) bool {
 	switch {
 	case strings.TrimSpace(s) == "":
-		p.fail(n, path, CodeBadText, "", "should not be empty")
+		p.Fail(n, path, CodeBadText, "", "should not be empty")
 	case len(s) > limit:
-		p.fail(n, path, CodeBadText, "", "has %d bytes; at most %d are allowed", len(s), limit)
+		p.Fail(n, path, CodeBadText, "", "has %d bytes; at most %d are allowed", len(s), limit)
 	case strings.TrimSpace(s) != s:
-		p.fail(n, path, CodeBadText, strconv.Quote(strings.TrimSpace(s)), "should not begin or end with a space")
+		p.Fail(n, path, CodeBadText, strconv.Quote(strings.TrimSpace(s)), "should not begin or end with a space")
 	case strings.ContainsFunc(s, invisible):
-		p.fail(n, path, CodeBadText, "", "has invisible or control characters: %s", strconv.QuoteToASCII(clip(s)))
+		p.Fail(n, path, CodeBadText, "", "has invisible or control characters: %s", strconv.QuoteToASCII(Clip(s)))
 	default:
 		return true
 	}
@@ -287,17 +292,17 @@ func (p *parser) clean(n *yaml.Node, path, s string, limit int) bool {
 // other than the plain one: they could forge what a screen or terminal shows.
 func invisible(r rune) bool { return !unicode.IsPrint(r) }
 
-// words is a list of distinct words.
-func (p *parser) words(n *yaml.Node, path string) []string {
+// Words is a list of distinct words.
+func (p *Reader) Words(n *yaml.Node, path string) []string {
 	var out []string
-	for i, c := range p.items(n, path) {
+	for i, c := range p.Items(n, path) {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		s, ok := p.word(c, at)
+		s, ok := p.Word(c, at)
 		if !ok {
 			continue
 		}
 		if slices.Contains(out, s) {
-			p.fail(c, at, CodeRepeated, "", "%q is here twice", s)
+			p.Fail(c, at, CodeRepeated, "", "%q is here twice", s)
 			continue
 		}
 		out = append(out, s)
@@ -305,47 +310,57 @@ func (p *parser) words(n *yaml.Node, path string) []string {
 	return out
 }
 
-func (p *parser) number(n *yaml.Node, path string) (float64, bool) {
+// OneOf is one of a few words.
+func (p *Reader) OneOf(n *yaml.Node, path string, words ...string) string {
+	s, ok := p.Text(n, path, MaxID)
+	if ok && !slices.Contains(words, s) {
+		p.Fail(n, path, CodeUnknownWord, Nearest(s, words), "%q is not one of %s", Clip(s), strings.Join(words, ", "))
+	}
+	return s
+}
+
+// Number is a finite number.
+func (p *Reader) Number(n *yaml.Node, path string) (float64, bool) {
 	var f float64
 	if n.Kind != yaml.ScalarNode || (n.Tag != "!!int" && n.Tag != "!!float") || n.Decode(&f) != nil {
-		p.fail(n, path, CodeWrongType, "", "should be a number, not %s", what(n))
+		p.Fail(n, path, CodeWrongType, "", "should be a number, not %s", What(n))
 		return 0, false
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		p.fail(n, path, CodeBadNumber, "", "should be a finite number")
+		p.Fail(n, path, CodeBadNumber, "", "should be a finite number")
 		return 0, false
 	}
 	return f, true
 }
 
-func (p *parser) whole(n *yaml.Node, path string, least int64) int64 {
+func (p *Reader) Whole(n *yaml.Node, path string, least int64) int64 {
 	var i int64
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.Decode(&i) != nil {
-		p.fail(n, path, CodeWrongType, "", "should be a whole number, not %s", what(n))
+		p.Fail(n, path, CodeWrongType, "", "should be a whole number, not %s", What(n))
 		return least
 	}
 	if i < least || i > math.MaxInt32 {
-		p.fail(n, path, CodeBadNumber, "", "should lie between %d and %d", least, math.MaxInt32)
+		p.Fail(n, path, CodeBadNumber, "", "should lie between %d and %d", least, math.MaxInt32)
 		return least
 	}
 	return i
 }
 
-// duration reads 90s, 15m, 48h, 7d or 4w: real seconds.
-func (p *parser) duration(n *yaml.Node, path string, least, most time.Duration) time.Duration {
+// Duration reads 90s, 15m, 48h, 7d or 4w: real seconds.
+func (p *Reader) Duration(n *yaml.Node, path string, least, most time.Duration) time.Duration {
 	s := n.Value
 	unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}
 	if n.Kind == yaml.ScalarNode && len(s) > 1 && unit[s[len(s)-1]] > 0 && s[0] >= '0' && s[0] <= '9' {
 		u := unit[s[len(s)-1]]
 		if v, err := strconv.ParseInt(s[:len(s)-1], 10, 64); err == nil {
 			if v < int64(least/u) || v > int64(most/u) || time.Duration(v)*u < least {
-				p.fail(n, path, CodeBadDuration, "", "should lie between %s and %s", Span(least), Span(most))
+				p.Fail(n, path, CodeBadDuration, "", "should lie between %s and %s", Span(least), Span(most))
 				return least
 			}
 			return time.Duration(v) * u
 		}
 	}
-	p.fail(n, path, CodeBadDuration, "48h or 7d", "should be a duration such as 90s, 15m, 48h, 7d or 4w, not %s", what(n))
+	p.Fail(n, path, CodeBadDuration, "48h or 7d", "should be a duration such as 90s, 15m, 48h, 7d or 4w, not %s", What(n))
 	return least
 }
 
@@ -364,8 +379,8 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
-func validID(s string) bool {
-	if s == "" || len(s) > maxID || s[0] < 'a' || s[0] > 'z' {
+func ValidID(s string) bool {
+	if s == "" || len(s) > MaxID || s[0] < 'a' || s[0] > 'z' {
 		return false
 	}
 	for _, r := range s {
@@ -376,9 +391,9 @@ func validID(s string) bool {
 	return true
 }
 
-// validName is for properties, traits and attributes, which often keep their client's name.
-func validName(s string) bool {
-	ok := s != "" && len(s) <= maxID && s[len(s)-1] != '.'
+// ValidName is for properties, traits and attributes, which often keep their client's name.
+func ValidName(s string) bool {
+	ok := s != "" && len(s) <= MaxID && s[len(s)-1] != '.'
 	for i, r := range s {
 		letter := (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
 		ok = ok && (letter || i > 0 && (r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.'))
@@ -386,8 +401,8 @@ func validName(s string) bool {
 	return ok
 }
 
-// what a node is, for messages.
-func what(n *yaml.Node) string {
+// What a node is, for messages.
+func What(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"
@@ -396,17 +411,17 @@ func what(n *yaml.Node) string {
 	case n.Tag == "!!null":
 		return "nothing"
 	case n.Tag == "!!int" || n.Tag == "!!float":
-		return "the number " + clip(n.Value)
+		return "the number " + Clip(n.Value)
 	case n.Tag == "!!bool":
-		return "the truth value " + clip(n.Value)
+		return "the truth value " + Clip(n.Value)
 	case n.Tag == "!!timestamp":
-		return "the date " + clip(n.Value)
+		return "the date " + Clip(n.Value)
 	}
-	return strconv.Quote(clip(n.Value))
+	return strconv.Quote(Clip(n.Value))
 }
 
-// clip keeps what a message quotes short and printable.
-func clip(s string) string {
+// Clip keeps what a message quotes short and printable.
+func Clip(s string) string {
 	if r := []rune(s); len(r) > 40 {
 		s = string(r[:40]) + "…"
 	}
