@@ -1,0 +1,289 @@
+// Package journal keeps what the agent has accepted until it is measured: record.Records in
+// an append log (protocol/durable), each on disk before whoever sent it is told so.
+//
+// Invariants:
+//   - Append returns nil only when the record is synced.
+//   - Records are read in the order of their numbers, and Received never decreases from one to
+//     the next: a record that overtook another on its way here is raised to it.
+//   - A record that cannot be decoded, or that the disk damaged, is counted and passed over; it
+//     never stops what follows.
+//   - The directory never exceeds Config.MaxBytes; when it is full, Append says durable.ErrFull.
+//
+// States on disk are those of durable.Log in the directory given to Open. After a crash the
+// records that were acknowledged are there; of the last group of those that were not, some may be.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/protocol/durable"
+)
+
+// Config of a Journal; the zero value of each field means its default.
+type Config struct {
+	FS durable.FS // default: the operating system's
+	// MaxBytes caps the directory. Default 256 MiB: about three million events.
+	MaxBytes int64
+	// SegmentBytes is the size of a segment file. Default 8 MiB: room comes back in steps of 3 %.
+	SegmentBytes int64
+	// MinNext is the number after the newest one a checkpoint knows: a journal that lost its end
+	// must not use a number again that was measured.
+	MinNext uint64
+	Logger  *slog.Logger // default: silent
+}
+
+// maxPending bounds the encoded bytes that wait for the disk while another group is being
+// written. 32 MiB is 64 of the largest Segment batches.
+const maxPending = 32 << 20
+
+// maxRecord is one request: at most 4 MiB of OTLP, which shrinks when encoded, but a sample
+// with all its buckets can be larger than what it came from.
+const maxRecord = 8 << 20
+
+// Stats counts since Open, beside the log's own.
+type Stats struct {
+	Log         durable.Stats
+	Undecodable uint64 // records passed over by Read
+	Raised      uint64 // records whose Received was raised to that of the one before
+}
+
+// Journal is the site's truth. Safe for concurrent use.
+type Journal struct {
+	log *durable.Log
+
+	mu       sync.Mutex // guards what follows
+	last     int64      // Received of the newest record
+	next     *group     // being filled
+	closed   bool
+	work     chan struct{} // holds one token while next is not empty
+	finished chan struct{}
+
+	undecodable, raised atomic.Uint64
+}
+
+// group is the records that go to disk in one write.
+type group struct {
+	buf   []byte
+	ends  []int
+	done  chan struct{} // closed when first and err are set
+	first uint64
+	err   error
+}
+
+// Open recovers and opens the journal in dir.
+func Open(dir string, c Config) (*Journal, error) {
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 256 << 20
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = 8 << 20
+	}
+	log, err := durable.Open(dir, durable.Options{FS: c.FS, SegmentBytes: c.SegmentBytes, MaxBytes: c.MaxBytes,
+		MaxRecord: int(min(maxRecord, c.SegmentBytes/2)), MaxPending: 2 * maxPending, MinNext: c.MinNext, Logger: c.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	j := &Journal{log: log, next: &group{done: make(chan struct{})}, work: make(chan struct{}, 1), finished: make(chan struct{})}
+	if j.last, err = j.lastReceived(); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the end of the journal: %w", err), log.Close())
+	}
+	go j.write()
+	return j, nil
+}
+
+// lastReceived looks at the newest record, or, should that be damaged, at all of them.
+func (j *Journal) lastReceived() (last int64, err error) {
+	first, next := j.log.First(), j.log.Next()
+	if first == next {
+		return 0, nil
+	}
+	var r record.Record
+	for _, from := range []uint64{next - 1, first} {
+		err = j.log.Read(from, func(_ uint64, payload []byte) error {
+			if record.Decode(payload, &r) == nil {
+				last = max(last, r.Received)
+			}
+			return nil
+		})
+		if err != nil || last != 0 {
+			return last, err
+		}
+	}
+	return last, nil
+}
+
+// LastReceived is the Received of the newest record; 0 when there is none.
+func (j *Journal) LastReceived() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last
+}
+
+// Append puts r on disk and returns its number. r.Received is raised to that of the record before
+// if it lies behind it; nothing of r is kept. Records that arrive together share one write. If ctx
+// ends first the error is ctx's and the record may be kept. Other errors are those of durable:
+// ErrFull, ErrBusy, ErrUnhealthy, ErrClosed.
+func (j *Journal) Append(ctx context.Context, r *record.Record) (no uint64, err error) {
+	g, index, err := j.join(r)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-g.done:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if g.err != nil {
+		return 0, fmt.Errorf("appending to the journal: %w", g.err)
+	}
+	return g.first + uint64(index), nil
+}
+
+// join encodes r into the group that goes to disk next.
+func (j *Journal) join(r *record.Record) (g *group, index int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	g = j.next
+	switch {
+	case j.closed:
+		return nil, 0, durable.ErrClosed
+	case len(g.buf) > maxPending:
+		return nil, 0, durable.ErrBusy
+	}
+	if r.Received < j.last {
+		r.Received = j.last
+		j.raised.Add(1)
+	}
+	j.last = r.Received
+	g.buf = record.Append(g.buf, r)
+	g.ends = append(g.ends, len(g.buf))
+	select {
+	case j.work <- struct{}{}:
+	default: // the writer knows already
+	}
+	return g, len(g.ends) - 1, nil
+}
+
+// write takes one group after the other to disk until Close. The buffers of the group before
+// last are free by then and are filled again.
+func (j *Journal) write() {
+	defer close(j.finished)
+	var payloads [][]byte
+	var spareBuf []byte
+	var spareEnds []int
+	for range j.work {
+		j.mu.Lock()
+		g := j.next
+		j.next = &group{buf: spareBuf[:0], ends: spareEnds[:0], done: make(chan struct{})}
+		j.mu.Unlock()
+		if len(g.ends) > 0 {
+			payloads = payloads[:0]
+			from := 0
+			for _, end := range g.ends {
+				payloads = append(payloads, g.buf[from:end])
+				from = end
+			}
+			g.first, g.err = j.log.Append(context.Background(), payloads...)
+		}
+		spareBuf, spareEnds, g.buf, g.ends = g.buf, g.ends, nil, nil
+		if cap(spareBuf) > keepBuffer {
+			spareBuf = nil
+		}
+		close(g.done)
+	}
+}
+
+// keepBuffer is what a quiet journal keeps of the buffers a busy one needed.
+const keepBuffer = 1 << 20
+
+// Read calls fn for every record from number from that is on disk when Read is called, in order
+// (0: from the oldest). The record is fn's only until it returns. An error of fn ends Read and is
+// returned as it is. next is the number to go on from. from before the oldest record is
+// durable.ErrTrimmed.
+func (j *Journal) Read(ctx context.Context, from uint64, fn func(no uint64, r *record.Record) error) (next uint64, err error) {
+	next = max(from, j.log.First())
+	until := j.log.Next()
+	var r record.Record
+	err = j.log.Read(from, func(no uint64, payload []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if record.Decode(payload, &r) != nil {
+			j.undecodable.Add(1)
+		} else if err := fn(no, &r); err != nil {
+			return err
+		}
+		next = no + 1
+		return nil
+	})
+	if err == nil { // numbers lost to damage at the end are behind us as well
+		next = max(next, until)
+	}
+	return next, err
+}
+
+// Tail reads from number from and then every record as it comes, until ctx ends (its error) or
+// fn fails (fn's).
+func (j *Journal) Tail(ctx context.Context, from uint64, fn func(no uint64, r *record.Record) error) error {
+	for {
+		next, err := j.Read(ctx, from, fn)
+		if err != nil {
+			return err
+		}
+		if err := j.log.Wait(ctx, next); err != nil {
+			return err
+		}
+		from = next
+	}
+}
+
+// First is the number of the oldest record, Next the one the next record gets.
+func (j *Journal) First() uint64 { return j.log.First() }
+
+// Next is the number the next record gets.
+func (j *Journal) Next() uint64 { return j.log.Next() }
+
+// Wait returns nil once record no is on disk.
+func (j *Journal) Wait(ctx context.Context, no uint64) error { return j.log.Wait(ctx, no) }
+
+// Trim lets go of records before no, which a checkpoint on disk has made unnecessary. Whole
+// segments go at a time.
+func (j *Journal) Trim(no uint64) error {
+	if err := j.log.TrimBefore(no); err != nil {
+		return fmt.Errorf("trimming the journal: %w", err)
+	}
+	return nil
+}
+
+// Stats are the counters now.
+func (j *Journal) Stats() Stats {
+	return Stats{Log: j.log.Stats(), Undecodable: j.undecodable.Load(), Raised: j.raised.Load()}
+}
+
+// Health is what the site should know; empty means healthy.
+func (j *Journal) Health() []durable.Warning { return j.log.Health() }
+
+// Close writes what waits, refuses more and closes the log. Closing twice is harmless.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if !j.closed {
+		j.closed = true
+		close(j.work)
+	}
+	j.mu.Unlock()
+	<-j.finished
+	if err := j.log.Close(); err != nil {
+		return fmt.Errorf("closing the journal: %w", err)
+	}
+	return nil
+}
+
+// MaxAge is how long a raw event may stay (PRIVACY): seven days.
+const MaxAge = 7 * 24 * time.Hour
