@@ -1,0 +1,203 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sort"
+)
+
+// view is what Read needs of one segment, copied under the mutex.
+type view struct {
+	*segment
+	salt   uint64
+	limit  int64
+	before uint64 // the first number that is not this segment's
+	known  bool   // limit is the end of committed frames
+}
+
+// hint remembers where a record stands, so that a reader that comes back for
+// the next records does not walk the segment again.
+type hint struct {
+	no    uint64
+	first uint64 // the segment
+	off   int64
+}
+
+// Read calls fn for every record from number from that was committed when Read
+// was called, in order. from 0 means First. payload is valid only during fn;
+// an error of fn ends Read and is returned as it is. Records lost to damage
+// are passed over and counted. A from before First is ErrTrimmed, one behind
+// Next ErrAhead.
+func (l *Log) Read(from uint64, fn func(no uint64, payload []byte) error) error {
+	l.mu.Lock()
+	target := l.next
+	if from == 0 {
+		from = l.firstLocked()
+	}
+	l.mu.Unlock()
+	if from > target {
+		return fmt.Errorf("reading from record %d of a log that goes on with %d: %w", from, target, ErrAhead)
+	}
+	for from < target {
+		v, err := l.view(from, target)
+		if err != nil {
+			return err
+		}
+		if err := l.readSegment(v, from, fn); err != nil {
+			return err
+		}
+		from = v.before
+	}
+	return nil
+}
+
+// view finds the segment that holds record no.
+func (l *Log) view(no, target uint64) (view, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := sort.Search(len(l.segs), func(i int) bool { return l.segs[i].first > no }) - 1
+	if i < 0 {
+		return view{}, fmt.Errorf("reading from record %d of a log that begins with %d: %w", no, l.firstLocked(), ErrTrimmed)
+	}
+	s := l.segs[i]
+	v := view{segment: s, salt: s.salt, limit: s.size, before: target}
+	if i+1 < len(l.segs) {
+		v.before = min(target, l.segs[i+1].first)
+	}
+	if s.end >= 0 {
+		v.limit, v.known = s.end, true
+	}
+	return v, nil
+}
+
+// errStop carries an error of the caller's function past those of the disk.
+type errStop struct{ error }
+
+func (l *Log) readSegment(v view, from uint64, fn func(uint64, []byte) error) (err error) {
+	f, err := l.o.FS.OpenFile(v.path, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading segment %s: %w", v.path, ErrTrimmed)
+	}
+	if err != nil {
+		return fmt.Errorf("reading segment %s: %w", v.path, err)
+	}
+	w := l.windows.Get().(*window)
+	defer func() {
+		l.release(w)
+		if cerr := f.Close(); err == nil && cerr != nil {
+			err = fmt.Errorf("closing segment %s: %w", v.path, cerr)
+		}
+	}()
+	w.r, w.buf = f, w.buf[:0]
+	err = l.readFrames(w, f, v, from, fn)
+	if stop, ok := err.(errStop); ok {
+		return stop.error
+	}
+	if err != nil {
+		return fmt.Errorf("reading segment %s: %w", v.path, err)
+	}
+	return nil
+}
+
+func (l *Log) readFrames(w *window, f File, v view, from uint64, fn func(uint64, []byte) error) error {
+	ok, err := l.readHeader(w, &v)
+	if err != nil || !ok {
+		return err
+	}
+	sc := scanner{w: w, salt: v.salt, off: dataStart, limit: v.limit, expect: v.first, before: v.before, skip: from}
+	if h, ok := l.hintFor(v.first, from); ok {
+		sc.off, sc.expect = h.off, h.no
+	}
+	expect := sc.expect
+	for {
+		ev, err := sc.next()
+		if err != nil {
+			return err
+		}
+		switch ev.kind {
+		case evDamage:
+			l.damaged(f, v.first, ev.from, ev.to)
+		case evEnd:
+			if v.before > expect {
+				l.lose(expect, v.before-expect)
+			}
+			l.remember(hint{no: v.before, first: v.first, off: ev.from})
+			return nil
+		case evRecord:
+			if ev.frame.no > expect {
+				l.lose(expect, ev.frame.no-expect)
+			}
+			expect = ev.frame.no + 1
+			if ev.frame.no < from {
+				continue
+			}
+			if err := fn(ev.frame.no, ev.payload); err != nil {
+				l.remember(hint{no: ev.frame.no, first: v.first, off: ev.from})
+				return errStop{err}
+			}
+		}
+	}
+}
+
+// readHeader fills in the salt. A segment without a valid header costs its
+// records, not the reader's progress.
+func (l *Log) readHeader(w *window, v *view) (ok bool, err error) {
+	if v.salt != 0 {
+		return true, nil
+	}
+	b, err := w.peek(0, dataStart)
+	if err != nil {
+		return false, err
+	}
+	h, err := decodeSegHeader(b, v.first)
+	if errors.Is(err, errNoHeader) {
+		l.mu.Lock()
+		if !v.lost {
+			v.lost = true
+			l.stats.DamagedBytes += v.size
+			l.o.Logger.Error("log segment has no valid header", "segment", v.path)
+		}
+		l.mu.Unlock()
+		l.lose(v.first, v.before-v.first)
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	v.salt = h.salt
+	l.mu.Lock()
+	v.segment.salt = h.salt
+	l.mu.Unlock()
+	return true, nil
+}
+
+// release gives a window back, unless a large record made it large.
+func (l *Log) release(w *window) {
+	w.r = nil
+	if cap(w.buf) <= windowSize {
+		l.windows.Put(w)
+	}
+}
+
+// hintFor returns the best known place at or before record no in a segment.
+func (l *Log) hintFor(first, no uint64) (best hint, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range l.hints {
+		if h.first == first && h.off > 0 && h.no <= no && h.no > best.no {
+			best, ok = h, true
+		}
+	}
+	return best, ok
+}
+
+// remember keeps h in place of an older hint of the same reader, guessed by
+// the segment, or of the oldest.
+func (l *Log) remember(h hint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hints[l.hintTurn] = h
+	l.hintTurn = (l.hintTurn + 1) % len(l.hints)
+}
