@@ -86,11 +86,7 @@ func (r *reader) clauses(n *yaml.Node, path string, find func(n *yaml.Node, at, 
 			}
 		default:
 			c.Values = r.Words(e.Val, at)
-			for i, v := range e.Val.Content {
-				if v.Kind == yaml.ScalarNode {
-					r.listedIn(v, fmt.Sprintf("%s[%d]", at, i), v.Value, p.Values, e.Name)
-				}
-			}
+			r.allListed(e.Val, at, p)
 		}
 		out = append(out, c)
 	}
@@ -327,27 +323,29 @@ func (r *reader) from(n *yaml.Node, at string) {
 }
 
 func (r *reader) nearestSource(s string) string {
+	if head, value, ok := strings.Cut(s, "="); ok {
+		if p, _ := Find(r.cat.Traits, strings.TrimPrefix(head, "user.")); p != nil {
+			if near := strict.Nearest(value, p.Values); near != "" {
+				return head + "=" + near
+			}
+			return ""
+		}
+	}
 	all := []string{"agent.version", "agent.os", "agent.arch"}
-	for _, p := range r.cat.GroupTraits {
-		all = append(all, "group."+p.Name)
+	add := func(prefix string, ps []Property, suffix string) {
+		for _, p := range ps {
+			if !p.IsNumber {
+				all = append(all, prefix+p.Name+suffix)
+			}
+		}
 	}
-	for _, p := range r.cat.Resource {
-		all = append(all, "resource."+p.Name)
-	}
+	add("group.", r.cat.GroupTraits, "")
+	add("resource.", r.cat.Resource, "")
+	add("user.", r.cat.Traits, "=VALUE")
 	for _, e := range r.cat.Events {
-		for _, p := range e.Properties {
-			all = append(all, "event."+e.ID+"."+p.Name)
-		}
+		add("event."+e.ID+".", e.Properties, "")
 	}
-	for _, p := range r.cat.Traits {
-		for _, v := range p.Values {
-			all = append(all, "user."+p.Name+"="+v)
-		}
-	}
-	if len(all) > 2*strict.MaxList {
-		all = all[:2*strict.MaxList]
-	}
-	return strict.Nearest(s, all)
+	return strict.Nearest(s, all[:min(len(all), 2*strict.MaxList)])
 }
 
 // Source is where a fact comes from, taken apart.

@@ -190,23 +190,18 @@ func (p *parser) property(e strict.Entry, path string, place int) Property {
 		p.bounds(num, path+".number", &pr)
 	}
 	for _, key := range []string{"map", "not_people"} {
-		if v := have[key]; v != nil && pr.Values == nil && values == nil {
+		if v := have[key]; v != nil && values == nil {
 			p.Fail(v, path+"."+key, strict.CodeKeyNotForKind, "", "needs a list of values")
-			return pr
 		}
 	}
-	if v := have["map"]; v != nil {
+	if v := have["map"]; v != nil && pr.Values != nil {
 		p.renames(v, path+".map", &pr)
 	}
-	if v := have["not_people"]; v != nil {
-		if place != traits {
-			p.Fail(v, path+".not_people", strict.CodeKeyNotForKind, "", "only a trait of users can say who is not a person")
-			return pr
-		}
+	if v := have["not_people"]; v != nil && place != traits {
+		p.Fail(v, path+".not_people", strict.CodeKeyNotForKind, "", "only a trait of users can say who is not a person")
+	} else if v != nil && pr.Values != nil {
 		pr.NotPeople = p.Words(v, path+".not_people")
-		for i, s := range pr.NotPeople {
-			p.listedIn(v.Content[min(i, len(v.Content)-1)], path+".not_people", s, pr.Values, e.Name)
-		}
+		p.allListed(v, path+".not_people", &pr)
 	}
 	return pr
 }
@@ -225,6 +220,15 @@ func (p *parser) listed(n *yaml.Node, path string) []string {
 func (p *parser) listedIn(n *yaml.Node, path, v string, among []string, of string) {
 	if !slices.Contains(among, v) {
 		p.Fail(n, path, strict.CodeUnknownValue, strict.Nearest(v, among), "%q is not a listed value of %s", strict.Clip(v), strict.Clip(of))
+	}
+}
+
+// allListed notes the items of a list that are no values of the property.
+func (p *parser) allListed(n *yaml.Node, path string, pr *Property) {
+	for i, c := range n.Content {
+		if c.Kind == yaml.ScalarNode {
+			p.listedIn(c, fmt.Sprintf("%s[%d]", path, i), c.Value, pr.Values, pr.Name)
+		}
 	}
 }
 

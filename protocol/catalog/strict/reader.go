@@ -39,6 +39,7 @@ type Reader struct {
 	more int
 }
 
+// Fail notes that something is wrong with a node.
 func (p *Reader) Fail(n *yaml.Node, path, code, hint, format string, args ...any) {
 	if len(p.list) >= maxErrors {
 		p.more++
@@ -51,6 +52,7 @@ func (p *Reader) Fail(n *yaml.Node, path, code, hint, format string, args ...any
 	p.list = append(p.list, e)
 }
 
+// Err is everything noted, as *Errors in the order of lines, or nil.
 func (p *Reader) Err() error {
 	if len(p.list) == 0 {
 		return nil
@@ -141,7 +143,7 @@ func (p *Reader) syntax(err error) {
 			}
 		}
 	}
-	p.Fail(at, "", CodeSyntax, "", "not readable as YAML: %s", Clip(msg))
+	p.Fail(at, "", CodeSyntax, "", "not readable as YAML: %s", clean(msg, 160))
 }
 
 // tame refuses what a strict file has no use for and attackers have: aliases, anchors,
@@ -281,7 +283,7 @@ func (p *Reader) clean(n *yaml.Node, path, s string, limit int) bool {
 	case strings.TrimSpace(s) != s:
 		p.Fail(n, path, CodeBadText, strconv.Quote(strings.TrimSpace(s)), "should not begin or end with a space")
 	case strings.ContainsFunc(s, invisible):
-		p.Fail(n, path, CodeBadText, "", "has invisible or control characters: %s", strconv.QuoteToASCII(Clip(s)))
+		p.Fail(n, path, CodeBadText, "", "has invisible or control characters: %s", strconv.QuoteToASCII(short(s, 40)))
 	default:
 		return true
 	}
@@ -333,6 +335,7 @@ func (p *Reader) Number(n *yaml.Node, path string) (float64, bool) {
 	return f, true
 }
 
+// Whole is a whole number from least to 2³¹−1.
 func (p *Reader) Whole(n *yaml.Node, path string, least int64) int64 {
 	var i int64
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.Decode(&i) != nil {
@@ -353,8 +356,8 @@ func (p *Reader) Duration(n *yaml.Node, path string, least, most time.Duration) 
 	if n.Kind == yaml.ScalarNode && len(s) > 1 && unit[s[len(s)-1]] > 0 && s[0] >= '0' && s[0] <= '9' {
 		u := unit[s[len(s)-1]]
 		if v, err := strconv.ParseInt(s[:len(s)-1], 10, 64); err == nil {
-			if v < int64(least/u) || v > int64(most/u) || time.Duration(v)*u < least {
-				p.Fail(n, path, CodeBadDuration, "", "should lie between %s and %s", Span(least), Span(most))
+			if v > int64(most/u) || time.Duration(v)*u < least {
+				p.Fail(n, path, CodeBadDuration, "", "should be at least %ds and at most %s", least/time.Second, Span(most))
 				return least
 			}
 			return time.Duration(v) * u
@@ -379,6 +382,7 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
+// ValidID reports whether s can be the id of an event, metric, probe, measure or catalog.
 func ValidID(s string) bool {
 	if s == "" || len(s) > MaxID || s[0] < 'a' || s[0] > 'z' {
 		return false
@@ -421,14 +425,20 @@ func What(n *yaml.Node) string {
 }
 
 // Clip keeps what a message quotes short and printable.
-func Clip(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		s = string(r[:40]) + "…"
-	}
+func Clip(s string) string { return clean(s, 40) }
+
+func clean(s string, most int) string {
 	return strings.Map(func(r rune) rune {
 		if invisible(r) {
 			return '\uFFFD'
 		}
 		return r
-	}, s)
+	}, short(s, most))
+}
+
+func short(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
 }
