@@ -134,9 +134,18 @@ func (s *Service) Install() error {
 	return nil
 }
 
-// Uninstall removes the service from the OS. State and configuration stay.
+// Uninstall stops the service and removes it from the OS. State and
+// configuration stay.
 func (s *Service) Uninstall() error {
-	return s.ask("uninstalling", service.Service.Uninstall)
+	return s.ask("uninstalling", func(lib service.Service) error {
+		// A unit that is removed while it runs would go on running, unseen.
+		if st, err := lib.Status(); err == nil && st == service.StatusRunning {
+			if err := lib.Stop(); err != nil {
+				return fmt.Errorf("stopping it first: %w", err)
+			}
+		}
+		return lib.Uninstall()
+	})
 }
 
 // Start starts the installed service.

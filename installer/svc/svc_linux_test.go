@@ -56,10 +56,14 @@ func TestInstallThroughTheLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"enable", "daemon-reload", "start", "is-active", "stop", "disable"} {
-		if !strings.Contains(string(calls), want) {
-			t.Errorf("systemctl %s was never called:\n%s", want, calls)
-		}
+	var done []string
+	for _, l := range strings.Split(strings.TrimSpace(string(calls)), "\n") {
+		verb, _, _ := strings.Cut(l, " ")
+		done = append(done, verb)
+	}
+	want := []string{"enable", "daemon-reload", "start", "is-active", "stop", "is-active", "stop", "disable", "daemon-reload"}
+	if diff := cmp.Diff(want, done); diff != "" {
+		t.Errorf("what systemctl was asked:\n%s", diff)
 	}
 }
 
