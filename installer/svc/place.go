@@ -10,7 +10,11 @@ import (
 	"unicode"
 )
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var (
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	// A path after the colon would make a missing file fatal to systemd.
+	credentialForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}:[A-Za-z0-9._-]{1,64}$`)
+)
 
 // place is where a service stands on one kind of system.
 type place struct {
@@ -123,10 +127,13 @@ func (c Config) check() error {
 	if !nameForm.MatchString(c.Name) {
 		return bad("name", fmt.Errorf("%q is not of letters, digits, '-', '_' and '.' (at most 64)", c.Name))
 	}
+	if c.Credential != "" && !credentialForm.MatchString(c.Credential) {
+		return bad("credential", fmt.Errorf("%q is not ID:NAME with NAME a file in /etc/credstore", c.Credential))
+	}
 	fields := map[string]string{
 		"display name": c.DisplayName, "description": c.Description, "documentation": c.Documentation,
 		"executable": c.Executable, "state flag": c.StateFlag, "state directory": c.StateDir,
-		"user": c.User, "credential": c.Credential, "memory limit": c.MemoryMax,
+		"user": c.User, "memory limit": c.MemoryMax,
 	}
 	for _, a := range c.Arguments {
 		fields[fmt.Sprintf("argument %q", a)] = a

@@ -189,6 +189,7 @@ func TestConfigThatBreaksOutIsRefused(t *testing.T) {
 		"template in argument": func(c *Config) { c.Arguments = []string{"{{Path}}"} },
 		"relative executable":  func(c *Config) { c.Executable = "bin/agent" },
 		"relative state":       func(c *Config) { c.StateDir = "state" },
+		"credential by path":   func(c *Config) { c.Credential = "token:/etc/token" },
 		"NUL in user":          func(c *Config) { c.User = "a\x00b" },
 	} {
 		c := agentConfig()
