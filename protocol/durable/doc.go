@@ -36,7 +36,8 @@
 //  4. While a group is written: any of its sectors may be missing. The whole
 //     records among them are kept (nobody was told about them, nobody was told
 //     they failed either); the rest is cut off, counted in TornBytes, kept in
-//     a .bad file and zeroed, so that it can never be taken for a record later.
+//     a .bad file and zeroed, or made void between two whole records, so that
+//     it can never be taken for a record or for damage later.
 //  5. After the write, before the sync, and the machine stayed up: the newest
 //     group is written again in place and synced before Open returns, since
 //     whether it reached the disk cannot be known.

@@ -114,12 +114,17 @@ func Remove(fsys FS, path string) error {
 }
 
 // MkdirAll creates path and what is missing above it, each synced into its
-// parent before the next is made. An existing folder is left as it is.
+// parent before the next is made. An existing folder is left as it is, but its
+// name is synced too: the process that made it may have died before it did.
 func MkdirAll(fsys FS, path string, perm fs.FileMode) error {
 	path = filepath.Clean(path)
 	st, err := fsys.Lstat(path)
 	switch {
 	case err == nil && st.IsDir():
+		parent := filepath.Dir(path)
+		if err := fsys.SyncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("syncing %s: %w", parent, err)
+		}
 		return nil
 	case err == nil && st.Mode()&fs.ModeSymlink != 0:
 		// An administrator may have put the state elsewhere by a link; what
@@ -143,6 +148,7 @@ func MkdirAll(fsys FS, path string, perm fs.FileMode) error {
 		return fmt.Errorf("creating folder %s: %w", path, err)
 	}
 	if err := fsys.SyncDir(parent); err != nil {
+		_ = fsys.Remove(path) // so that the next try makes and syncs a new one
 		return fmt.Errorf("syncing %s: %w", parent, err)
 	}
 	return nil

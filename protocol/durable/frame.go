@@ -22,7 +22,9 @@ import (
 //	magic(4) length(4) number(8) index(4) payloadCRC(4) headerCRC(4) payload
 //
 // padded with zeroes to a multiple of 8. index counts the frames of one group
-// commit from 0. Both sums are CRC32C (Castagnoli); headerCRC also covers the
+// commit from 0; with its highest bit set the frame is void: recovery found a
+// hole in a group no one was told about, and payloadCRC is the number of
+// records that are missing from number on. Both sums are CRC32C (Castagnoli); headerCRC also covers the
 // segment's salt and the frame's offset. So a header proves that it stands
 // where this log once wrote it: after damage the next record is found by
 // looking for the next valid header, and bytes of a payload that look like a
@@ -35,6 +37,7 @@ const (
 	frameHeader   = 28
 	frameAlign    = 8
 	frameMagic    = 0x525046F7 // F7 'F' 'P' 'R'
+	voidBit       = 1 << 31
 )
 
 const segMagic = "FPLOG\r\n\x1a" // shows a transfer in text mode, as PNG's does
@@ -111,6 +114,17 @@ func appendFrame(buf, payload []byte, no uint64, index, payloadCRC uint32) []byt
 	return buf
 }
 
+// putVoid makes the whole of b, at least an empty frame long, one void frame.
+func putVoid(b []byte, no, missing uint64, index uint32, salt uint64, offset int64) {
+	clear(b)
+	binary.LittleEndian.PutUint32(b, frameMagic)
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)-frameHeader))
+	binary.LittleEndian.PutUint64(b[8:], no)
+	binary.LittleEndian.PutUint32(b[16:], index|voidBit)
+	binary.LittleEndian.PutUint32(b[20:], uint32(missing))
+	binary.LittleEndian.PutUint32(b[24:], headerSum(b, salt, offset))
+}
+
 // sealFrames sets the header sums for the place the frames are written to.
 func sealFrames(buf []byte, salt uint64, offset int64) {
 	for at := 0; at < len(buf); {
@@ -133,6 +147,7 @@ type frame struct {
 	length     int
 	index      uint32
 	payloadCRC uint32
+	void       uint64 // number of missing records; 0: an ordinary frame
 }
 
 // parseHeader returns the frame whose header stands at the start of b, which
@@ -144,12 +159,17 @@ func parseHeader(b []byte, salt uint64, offset int64) (f frame, ok bool) {
 	if binary.LittleEndian.Uint32(b[24:]) != headerSum(b, salt, offset) {
 		return frame{}, false
 	}
-	return frame{
+	f = frame{
 		no:         binary.LittleEndian.Uint64(b[8:]),
 		length:     int(binary.LittleEndian.Uint32(b[4:])),
 		index:      binary.LittleEndian.Uint32(b[16:]),
 		payloadCRC: binary.LittleEndian.Uint32(b[20:]),
-	}, true
+	}
+	if f.index&voidBit != 0 {
+		f.index &^= voidBit
+		f.void = uint64(f.payloadCRC)
+	}
+	return f, true
 }
 
 func allZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }

@@ -187,14 +187,14 @@ func (l *Log) scanTail(f File, s *segment) (tail, error) {
 			return tail{}, err
 		}
 		switch ev.kind {
-		case evRecord:
+		case evRecord, evVoid:
 			if ev.from > t.end || ev.frame.no > t.next {
 				t.gaps = append(t.gaps, gap{from: t.end, to: ev.from, first: t.next, n: ev.frame.no - t.next})
 			}
 			if g := ev.frame.no - uint64(ev.frame.index); g != t.groupFirst || ev.frame.index == 0 {
 				t.groupFirst, t.groupFrom = g, ev.from
 			}
-			t.next, t.end = ev.frame.no+1, ev.to
+			t.next, t.end = ev.frame.no+max(1, ev.frame.void), ev.to
 		case evDamage:
 			damageTo = ev.to
 		case evEnd:
@@ -205,16 +205,20 @@ func (l *Log) scanTail(f File, s *segment) (tail, error) {
 }
 
 // mend puts the newest segment in order: damage is counted and copied aside,
-// garbage behind the last record is zeroed, and the newest group, of which
+// garbage behind the last record is zeroed, holes are filled, and the newest group, of which
 // nobody knows whether it reached the disk, is written again and synced.
 func (l *Log) mend(f File, s *segment, t tail) error {
+	var holes []gap
+	from := t.groupFrom
 	for _, g := range t.gaps {
-		if g.first >= t.groupFirst {
+		if g.first >= t.groupFirst && g.n > 0 {
 			// Within the newest group: most likely a write that a power
-			// failure tore, and no one was told that it was done.
+			// failure tore, and no one was told that it was done. A void frame
+			// fills the hole, so that it does not look like damage later.
 			l.stats.TornBytes += g.to - g.from
-			l.lost[g.first], l.seen[badName(s.first, g.from)] = true, true
 			l.keep(f, s.first, g.from, g.to)
+			holes = append(holes, g)
+			from = min(from, g.from)
 			continue
 		}
 		l.lose(g.first, min(g.n, t.groupFirst-g.first))
@@ -225,14 +229,17 @@ func (l *Log) mend(f File, s *segment, t tail) error {
 		l.o.Logger.Warn("log ends in a torn write", "segment", s.path, "offset", t.end, "bytes", t.garbage-t.end)
 		l.keep(f, s.first, t.end, t.garbage)
 	}
-	again := make([]byte, t.garbage-t.groupFrom)
-	if n := t.end - t.groupFrom; n > 0 {
-		if _, err := f.ReadAt(again[:n], t.groupFrom); err != nil {
+	again := make([]byte, t.garbage-from) // its end stays zero
+	if n := t.end - from; n > 0 {
+		if _, err := f.ReadAt(again[:n], from); err != nil {
 			return err
 		}
 	}
+	for _, g := range holes {
+		putVoid(again[g.from-from:g.to-from], g.first, g.n, uint32(g.first-t.groupFirst), t.salt, g.from)
+	}
 	if len(again) > 0 {
-		if _, err := f.WriteAt(again, t.groupFrom); err != nil {
+		if _, err := f.WriteAt(again, from); err != nil {
 			return err
 		}
 	}

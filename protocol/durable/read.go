@@ -125,12 +125,12 @@ func (l *Log) readFrames(w *window, f File, v view, from uint64, fn func(uint64,
 			}
 			l.remember(hint{no: v.before, first: v.first, off: ev.from})
 			return nil
-		case evRecord:
+		case evRecord, evVoid:
 			if ev.frame.no > expect {
 				l.lose(expect, ev.frame.no-expect)
 			}
-			expect = ev.frame.no + 1
-			if ev.frame.no < from {
+			expect = ev.frame.no + max(1, ev.frame.void)
+			if ev.kind == evVoid || ev.frame.no < from {
 				continue
 			}
 			if err := fn(ev.frame.no, ev.payload); err != nil {

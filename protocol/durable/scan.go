@@ -57,6 +57,7 @@ type eventKind int
 
 const (
 	evRecord eventKind = iota
+	evVoid             // frame.void records from frame.no on were never acknowledged
 	evDamage           // [from,to) is no record
 	evEnd              // only zeroes from `from` on
 )
@@ -108,6 +109,11 @@ func (s *scanner) record(f frame) (event, error) {
 		// segment that follows: nothing from here on counts.
 		s.off = s.limit
 		return event{kind: evEnd, from: ev.from, to: s.limit}, nil
+	}
+	if f.void > 0 {
+		ev.kind = evVoid
+		s.off, s.expect = ev.to, f.no+f.void
+		return ev, nil
 	}
 	if f.no >= s.skip {
 		b, err := s.w.peek(ev.from+frameHeader, f.length)
