@@ -67,7 +67,7 @@ func TheRules() Rules {
 			{Name: "installer", May: []string{"installer", "agent", "collector", "protocol"}},
 		},
 		Trees: []Tree{
-			{Name: "agent", Shared: []string{"record"}, Above: []string{"cli"}},
+			{Name: "agent", Shared: []string{"record", "control", "settings"}, Above: []string{"cli"}},
 			{
 				Name:   "collector",
 				Shared: []string{"store"}, // the interface and its row types
@@ -76,7 +76,7 @@ func TheRules() Rules {
 			},
 		},
 		Above: []Above{
-			{Room: "agent/cli", May: []string{"agent"}},
+			{Room: "agent/cli", May: []string{"agent", "agent/control", "agent/settings"}},
 			{Room: "collector/cli", May: []string{"collector", "collector/store", "collector/accounts", "collector/sla", "collector/insight", "collector/support", "collector/access"}},
 			{Room: "collector/api", May: []string{"collector/store", "collector/accounts", "collector/sla", "collector/insight", "collector/support", "collector/access"}},
 			{Room: "collector/web", May: []string{"collector/store", "collector/accounts", "collector/sla", "collector/insight", "collector/support", "collector/access"}},
