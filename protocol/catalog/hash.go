@@ -129,7 +129,11 @@ func (c *Catalog) canonTraits(w *canonical, m *Measure, src Source, isFact bool)
 		used[src.Name] = true
 	}
 	// Samples carry no user: who counts as a person does not touch them.
-	people := m.Subject == Person && (len(m.Events) > 0 || isFact && src.aboutPeople())
+	users := len(m.Events) > 0 || isFact && src.aboutPeople()
+	for _, s := range []*Selector{m.Valid, m.Good} {
+		users = users || s != nil && s.Event != ""
+	}
+	people := m.Subject == Person && users
 	w.properties("traits", c.Traits, func(p *Property) bool { return used[p.Name] || people && len(p.NotPeople) > 0 })
 	if isFact && src.Of == "group" {
 		w.properties("group_traits", c.GroupTraits, func(p *Property) bool { return p.Name == src.Name })

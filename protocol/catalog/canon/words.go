@@ -16,11 +16,75 @@ func Differences(old, now []Leaf) string {
 	n, keys := grouped(now, keys)
 	var out []string
 	for _, k := range keys {
-		if !slices.Equal(o[k], n[k]) {
-			out = append(out, difference(k, o[k], n[k])...)
+		if slices.Equal(o[k], n[k]) || follows(k, o, n) {
+			continue
 		}
+		out = append(out, difference(k, o[k], n[k])...)
 	}
 	return strings.Join(out, "; ")
+}
+
+// follows reports whether a difference only follows from another that is said: a declaration
+// that is newly referred to or no longer, or the list a fact copies from its source.
+func follows(key string, old, now map[string][]string) bool {
+	if key == "values" {
+		for k := range now {
+			if strings.HasSuffix(k, ".values") && slices.Equal(now[k], now[key]) && slices.Equal(old[k], old[key]) {
+				return true
+			}
+		}
+		return false
+	}
+	of, _, _ := strings.Cut(key, ".")
+	switch of {
+	case "event", "metric", "traits", "group_traits", "resource":
+		owner, _ := owned(key)
+		return (old[owner+".match"] == nil) != (now[owner+".match"] == nil)
+	}
+	return false
+}
+
+// owned splits a key into the declaration it belongs to and the part of it: names may hold dots.
+func owned(key string) (owner, part string) {
+	for _, p := range []string{"number.min", "number.max", "match", "values", "map", "not_people", "type", "grace", "unit", "bounds", "label", "min", "max"} {
+		if o, ok := strings.CutSuffix(key, "."+p); ok {
+			return o, p
+		}
+	}
+	return key, ""
+}
+
+// noun names a key for people: where.area.values is "the filter on area".
+func noun(key string) string {
+	owner, part := owned(key)
+	of, name, _ := strings.Cut(owner, ".")
+	what := map[string]string{"number.min": "the least", "number.max": "the most", "min": "the least", "max": "the most", "match": "the client's name of",
+		"values": "the list of", "map": "the renaming of", "not_people": "who is no person by", "type": "the type of", "grace": "the grace of",
+		"unit": "the unit of", "bounds": "the bounds of", "label": "the label of"}[part]
+	switch of {
+	case "where", "where_user":
+		if part == "values" {
+			what = "the filter on"
+		}
+		return what + " " + name
+	case "event", "metric":
+		id, inner, ok := strings.Cut(name, ".properties.")
+		if !ok {
+			id, inner, ok = strings.Cut(name, ".attributes.")
+		}
+		if ok {
+			return fmt.Sprintf("%s %s (%s %s)", what, inner, of, id)
+		}
+		return fmt.Sprintf("%s the %s %s", what, of, name)
+	case "traits", "group_traits", "resource", "probe":
+		return what + " the " + map[string]string{"traits": "trait", "group_traits": "group's trait", "resource": "resource attribute", "probe": "check"}[of] + " " + name
+	case "valid", "good":
+		if rest, ok := strings.CutPrefix(name, "where."); ok {
+			return "the filter of what is " + of + " on " + rest
+		}
+		return "what is " + of + ", its " + key[len(of)+1:]
+	}
+	return key
 }
 
 // grouped gathers leaves by path without their list positions, keeping the order of first sight.
@@ -92,18 +156,25 @@ func difference(key string, old, now []string) []string {
 	case "leaves":
 		return []string{fmt.Sprintf("leaves per %s, was per %s", one(now, "?"), one(old, "?"))}
 	case "expires":
+		if len(now) == 0 {
+			return []string{"is never asked again, was after " + one(old, "?")}
+		}
 		return []string{fmt.Sprintf("is asked again after %s, was %s", one(now, "no date"), one(old, "no date"))}
 	case "subject", "category", "kind":
 		return []string{fmt.Sprintf("%s is %s, was %s", key, one(now, "?"), one(old, "?"))}
 	default:
-		if len(now) <= 1 && len(old) <= 1 {
-			return []string{fmt.Sprintf("%s is %s, was %s", key, one(now, "not given"), one(old, "not given"))}
+		name := noun(key)
+		switch {
+		case strings.HasSuffix(key, ".grace"):
+			return []string{fmt.Sprintf("%s is %s, was %s", name, seconds(now), seconds(old))}
+		case len(now) <= 1 && len(old) <= 1 || strings.HasPrefix(name, "the filter") && len(now)*len(old) == 0:
+			return []string{fmt.Sprintf("%s is %s, was %s", name, one(now, "not given"), one(old, "not given"))}
 		}
-		say(more, key+" also has %s")
-		say(less, key+" no longer has %s")
+		say(more, name+" also has %s")
+		say(less, name+" no longer has %s")
 	}
 	if out == nil {
-		out = append(out, key+" is in another order")
+		out = append(out, noun(key)+" is in another order")
 	}
 	return out
 }

@@ -1,0 +1,108 @@
+package catalog_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+)
+
+func TestDiff(t *testing.T) {
+	var said strings.Builder
+	for _, c := range []struct {
+		name, old, now string
+		want           string // kind and measure of each change
+	}{
+		{"nothing", "version: 3", "version: 4", ""},
+		{"purpose", `"Seat planning with the customer"`, `"Seats and prices"`, "reworded people"},
+		{"fewer breakdowns", "by: [role, area, [role, area]]", "by: [role]", "narrowed people"},
+		{"more breakdowns", "by: [[route, status]]", "by: [[route, status], route]", "widened latency"},
+		{"kept shorter", "retention: 730d\n    expires", "retention: 365d\n    expires", "narrowed people"},
+		{"kept longer", "retention: 730d\n    expires", "retention: 731d\n    expires", "widened people"},
+		{"kept forever", "retention: 730d\n    expires", "retention: forever\n    expires", "widened people"},
+		{"no longer kept forever", "owner: sales\n    retention: forever", "owner: sales\n    retention: 10000d", "narrowed plan"},
+		{"ends earlier", "2028-01-01", "2027-01-01", "narrowed people"},
+		{"ends later", "2028-01-01", "2029-01-01", "widened people"},
+		{"ends never", "    expires: 2028-01-01\n", "", "widened people"},
+		{"used in fewer places", "[account page, CRM]", "[CRM]", "narrowed people"},
+		{"used in more places", "[account page, CRM]", "[account page, CRM, mail]", "widened people"},
+		{"used anywhere", "    consumed_in: [account page, CRM]\n", "", "widened people"},
+		// Distinct people of 12 weeks do not follow from those of 4 weeks.
+		{"coarser windows of people", "leaves: 4w", "leaves: 12w", "widened people"},
+		{"coarser windows of sums", "by: [status]\n    category: usage", "by: [status]\n    leaves: day\n    category: usage", "widened requests_by_status"},
+		{"finer windows", "leaves: 5m", "leaves: hour", "widened queued"},
+		{"a smaller group", "region: emea", "region: amer", "widened changes"},
+		{"a filter added", "by: [status]\n", "by: [status]\n    where: {status: error}\n", "widened requests_by_status"},
+		{"fewer events", "events: [change_authored, change_accepted, change_merged]\n    by: [role]\n", "events: [change_authored]\n    by: [role]\n", "widened flow"},
+		{"another list", "[team, business]", "[team, business, trial]", "widened plan"},
+		{"a shorter list", "[team, business]", "[team]", "widened plan"},
+		{"renamed values", `map: {"200": ok, "500": error}`, `map: {"200": ok}`, "widened latency widened fast_enough"},
+		{"a person counts as a robot", "not_people: [automation]", "not_people: [automation, maintainer]",
+			"widened people widened flow widened changes widened files widened has_maintainer widened channel widened accepted_in_time"},
+		{"another subject", "subject: traffic\n    metric: requests\n", "subject: machine\n    metric: requests\n", "widened requests_by_status"},
+		{"a shorter grace", "grace: 7d", "grace: 24h", "widened people widened flow widened accepted_in_time"},
+		{"another bound", "at_most: 0.5", "at_most: 1", "widened fast_enough"},
+		{"another good", "review], status: ok}", "review]}", "widened fast_enough"},
+		{"another client name", "match: waitHours", "match: waited", "widened accepted_in_time"},
+		{"in another order", "[account page, CRM]", "[CRM, account page]", "narrowed people"},
+		{"another id", "id: queued", "id: waiting", "added waiting removed queued"},
+		{"narrower and wider at once", "by: [role, area, [role, area]]\n    leaves: 4w", "by: [role]\n    leaves: 12w", "widened people"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fmt.Fprintf(&said, "%s\n", c.name)
+			var got []string
+			for _, ch := range catalog.Diff(forge(t), edited(t, c.old, c.now)) {
+				got = append(got, string(ch.Kind), ch.Measure)
+				fmt.Fprintf(&said, "\t%s %s: %s\n", ch.Kind, ch.Measure, ch.Text)
+				if ch.Text == "" {
+					t.Errorf("%s %s has no text", ch.Kind, ch.Measure)
+				}
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("got %q, want %q", s, c.want)
+			}
+		})
+	}
+	golden(t, "diff.golden", said.String())
+}
+
+func TestCoarserWindowsOfSumsAreNarrower(t *testing.T) {
+	hour := edited(t, "leaves: 5m", "leaves: day", "by: [status]\n", "by: [status]\n    leaves: 5m\n")
+	day := edited(t, "leaves: 5m", "leaves: day", "by: [status]\n", "by: [status]\n    leaves: hour\n")
+	got := catalog.Diff(hour, day)
+	if len(got) != 1 || got[0].Kind != catalog.Narrowed || got[0].Measure != "requests_by_status" {
+		t.Errorf("%+v", got)
+	}
+	if got := catalog.Diff(day, hour); len(got) != 1 || got[0].Kind != catalog.Widened {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Whatever changes and is called narrowed must be called widened the other way round, or
+// else the customer would not be asked about the way back.
+func TestNarrowedBackIsWidened(t *testing.T) {
+	base := forge(t)
+	for _, c := range []*catalog.Catalog{
+		edited(t, "by: [role, area, [role, area]]", "by: [role]"),
+		edited(t, "[account page, CRM]", "[CRM]"),
+		edited(t, "2028-01-01", "2027-01-01"),
+		edited(t, "retention: 730d", "retention: 729d"),
+	} {
+		for i, ch := range catalog.Diff(base, c) {
+			back := catalog.Diff(c, base)[i]
+			if ch.Kind != catalog.Narrowed || back.Kind != catalog.Widened {
+				t.Errorf("%+v and back %+v", ch, back)
+			}
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	c := forge(t)
+	var said strings.Builder
+	for i := range c.Measures {
+		fmt.Fprintf(&said, "%s: %s\n", c.Measures[i].ID, c.Describe(&c.Measures[i]))
+	}
+	golden(t, "forge-like.described", said.String())
+}
