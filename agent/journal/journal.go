@@ -20,7 +20,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -131,19 +130,39 @@ func (j *Journal) LastReceived() int64 {
 // ends first the error is ctx's and the record may be kept. Other errors are those of durable:
 // ErrFull, ErrBusy, ErrUnhealthy, ErrClosed.
 func (j *Journal) Append(ctx context.Context, r *record.Record) (no uint64, err error) {
-	g, index, err := j.join(r)
+	t, err := j.Enqueue(r)
 	if err != nil {
 		return 0, err
 	}
+	return t.Wait(ctx)
+}
+
+// Ticket stands for a record on its way to disk.
+type Ticket struct {
+	g     *group
+	index int
+}
+
+// Enqueue is the first half of Append, for who has many records to write: nothing of r is needed
+// any more, but it is on disk only when Wait says so. Records go to disk in the order of their
+// Enqueue, so when the last of several is there, those before it are there or failed with it or
+// before it: wait for each ticket.
+func (j *Journal) Enqueue(r *record.Record) (Ticket, error) {
+	g, index, err := j.join(r)
+	return Ticket{g, index}, err
+}
+
+// Wait returns the record's number once it is on disk.
+func (t Ticket) Wait(ctx context.Context) (no uint64, err error) {
 	select {
-	case <-g.done:
+	case <-t.g.done:
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	if g.err != nil {
-		return 0, fmt.Errorf("appending to the journal: %w", g.err)
+	if t.g.err != nil {
+		return 0, fmt.Errorf("appending to the journal: %w", t.g.err)
 	}
-	return g.first + uint64(index), nil
+	return t.g.first + uint64(t.index), nil
 }
 
 // join encodes r into the group that goes to disk next.
@@ -284,6 +303,3 @@ func (j *Journal) Close() error {
 	}
 	return nil
 }
-
-// MaxAge is how long a raw event may stay (PRIVACY): seven days.
-const MaxAge = 7 * 24 * time.Hour

@@ -1,5 +1,5 @@
 // Package segment is the door for the Segment HTTP tracking API, and the reader of recorded
-// events in the same form (Line, Replay).
+// events in the same form (Replay).
 //
 // What it takes, where it is strict and where it is not:
 //   - POST /v1/batch with {"batch":[…]}; POST /v1/identify, group, track, page, screen, alias with
