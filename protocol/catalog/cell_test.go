@@ -57,7 +57,9 @@ func TestCellsTheCatalogDoesNotHave(t *testing.T) {
 			c.Measure, c.Field, c.Grain, c.Start, c.Form, c.Lo, c.Hi = up, report.Up, report.Hour, 3600, report.Band, -1, 1
 		}, "cannot be -1"},
 		{"crooked hour", func(c *report.Cell) { c.Measure, c.Field, c.Grain, c.Start = up, report.Up, report.Hour, 3601 }, "no hour begins"},
-		{"crooked five minutes", func(c *report.Cell) { c.Measure, c.Field, c.Grain, c.Start = queued, report.Last, report.FiveMinutes, 299 }, "no 5m begins"},
+		{"crooked five minutes", func(c *report.Cell) {
+			c.Measure, c.Field, c.Grain, c.Start = queued, report.Last, report.FiveMinutes, 299
+		}, "no 5m begins"},
 		{"fact beyond its list", func(c *report.Cell) { c.Measure, c.Grain, c.Lo, c.Hi = version, report.Day, 5, 5 }, "has no value 5"},
 		{"fact between its values", func(c *report.Cell) { c.Measure, c.Grain, c.Lo, c.Hi = version, report.Day, 1.5, 1.5 }, "whole number"},
 		{"fact as a band", func(c *report.Cell) { c.Measure, c.Grain, c.Form, c.Lo, c.Hi = version, report.Day, report.Band, 0, 2 }, "told exactly"},
