@@ -149,7 +149,7 @@ type Period struct {
 	Windows int
 }
 
-// Form of the sum: exact only when every part was and none was withheld.
+// Form of the sum over those that told something: exact only when every one of them was.
 func (p Period) Form() report.Form {
 	t := report.Tally{Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}
 	return t.Form()

@@ -1,0 +1,320 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// ImportAccounts implements store.Accounts.
+func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (created, updated int, err error) {
+	err = s.write(ctx, func(tx *sql.Conn) error {
+		for _, a := range accounts {
+			var id, isNew int64
+			name := a.Name
+			if name == "" {
+				name = a.Key
+			}
+			err := tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE key = ?`, a.Key).Scan(&id)
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				isNew = 1
+				created++
+				err = tx.QueryRowContext(ctx, `INSERT INTO accounts (key, name, created) VALUES (?,?,?) RETURNING id`, a.Key, name, ns(a.Created)).Scan(&id)
+			case err == nil:
+				updated++
+				if a.Name != "" {
+					_, err = tx.ExecContext(ctx, `UPDATE accounts SET name = ? WHERE id = ?`, a.Name, id)
+				}
+			}
+			if err != nil {
+				return fmt.Errorf("importing account %s (new %d): %w", a.Key, isNew, err)
+			}
+			for k, v := range a.Attributes {
+				if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO attributes (account, name, value, number) VALUES (?,?,?,?)`, id, k, v, asNumber(v)); err != nil {
+					return fmt.Errorf("importing %s of account %s: %w", k, a.Key, err)
+				}
+			}
+		}
+		return nil
+	})
+	return created, updated, err
+}
+
+// asNumber is NULL for what is not one.
+func asNumber(v string) any {
+	f, err := strconv.ParseFloat(strings.ReplaceAll(strings.TrimSpace(v), ",", ""), 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil
+	}
+	return f
+}
+
+// CloseAccount implements store.Accounts.
+func (s *Store) CloseAccount(ctx context.Context, key string, closed bool) error {
+	if err := s.set(ctx, `UPDATE accounts SET closed = ? WHERE key = ?`, closed, key); err != nil {
+		return fmt.Errorf("closing account %s: %w", key, err)
+	}
+	return nil
+}
+
+// Attributes implements store.Accounts.
+func (s *Store) Attributes(ctx context.Context) ([]store.Attribute, error) {
+	return rows(ctx, s.r, func(a *store.Attribute, scan func(...any) error) error { return scan(&a.Name, &a.Accounts, &a.Numeric) },
+		`SELECT name, count(*), count(number) = count(*) FROM attributes GROUP BY name ORDER BY name`)
+}
+
+// filter is a growing WHERE.
+type filter struct {
+	where []string
+	args  []any
+}
+
+func (f *filter) add(cond string, args ...any) {
+	f.where = append(f.where, cond)
+	f.args = append(f.args, args...)
+}
+
+func (f *filter) String() string {
+	if len(f.where) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(f.where, " AND ")
+}
+
+// like makes a pattern that finds text anywhere.
+func like(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s) + "%"
+}
+
+func accountFilter(q store.AccountQuery) (f filter) {
+	if q.Search != "" {
+		p := like(q.Search)
+		f.add(`(a.key LIKE ? ESCAPE '\' OR a.name LIKE ? ESCAPE '\')`, p, p)
+	}
+	for _, c := range q.Filters {
+		cond, args := condition(c)
+		switch c.Attribute {
+		case "key", "name":
+			f.add("a."+c.Attribute+" "+cond, args...)
+		case "environment":
+			f.add("EXISTS (SELECT 1 FROM installations x WHERE x.account = a.id AND x.environment "+cond+")", args...)
+		default:
+			if n := asNumber(c.Value); n != nil && (c.Op == store.AtLeast || c.Op == store.AtMost) {
+				f.add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.number "+string(c.Op)+" ?)", c.Attribute, n)
+				continue
+			}
+			f.add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.value "+cond+")", append([]any{c.Attribute}, args...)...)
+		}
+	}
+	return f
+}
+
+func condition(c store.Filter) (string, []any) {
+	switch c.Op {
+	case store.NotEqual, store.AtLeast, store.AtMost:
+		return string(c.Op) + " ?", []any{c.Value}
+	case store.Contains:
+		return `LIKE ? ESCAPE '\'`, []any{like(c.Value)}
+	}
+	return "= ?", []any{c.Value}
+}
+
+const accountColumns = `SELECT a.id, a.key, a.name, a.created, a.closed, coalesce(i.n, 0), coalesce(i.reporting, 0), coalesce(i.last, 0), coalesce(i.envs, '')
+	FROM accounts a LEFT JOIN (SELECT account, count(*) n, count(CASE WHEN first_report > 0 THEN 1 END) reporting, max(last_report) last,
+	group_concat(DISTINCT environment) envs FROM installations GROUP BY account) i ON i.account = a.id`
+
+type accountRow struct {
+	id int64
+	store.AccountRow
+}
+
+func scanAccount(a *accountRow, scan func(...any) error) error {
+	var envs string
+	err := scan(&a.id, &a.Key, &a.Name, when{&a.Created}, &a.Closed, &a.Installations, &a.Reporting, when{&a.LastReport}, &envs)
+	if envs != "" {
+		a.Environments = strings.Split(envs, ",")
+		slices.Sort(a.Environments)
+	}
+	return err
+}
+
+// AccountPage implements store.Accounts.
+func (s *Store) AccountPage(ctx context.Context, q store.AccountQuery) (p store.AccountPage, err error) {
+	f := accountFilter(q)
+	if err := s.r.QueryRowContext(ctx, `SELECT count(*) FROM accounts a`+f.String(), f.args...).Scan(&p.Total); err != nil {
+		return p, fmt.Errorf("counting accounts: %w", err)
+	}
+	order, orderArgs := accountOrder(q)
+	args := append(append(f.args, orderArgs...), clampLimit(q.Limit, 50, 1000), max(q.Offset, 0))
+	list, err := rows(ctx, s.r, scanAccount, accountColumns+f.String()+order+` LIMIT ? OFFSET ?`, args...)
+	if err != nil {
+		return p, fmt.Errorf("listing accounts: %w", err)
+	}
+	for i := range list {
+		if err := s.fillAccount(ctx, &list[i], q); err != nil {
+			return p, err
+		}
+		p.Rows = append(p.Rows, list[i].AccountRow)
+	}
+	return p, nil
+}
+
+func accountOrder(q store.AccountQuery) (string, []any) {
+	dir := " ASC"
+	if q.Desc {
+		dir = " DESC"
+	}
+	switch q.Sort {
+	case "key":
+		return " ORDER BY a.key" + dir, nil
+	case "installations":
+		return " ORDER BY coalesce(i.n, 0)" + dir + ", a.name", nil
+	case "last_report":
+		return " ORDER BY coalesce(i.last, 0)" + dir + ", a.name", nil
+	case "measure":
+		// The low end of the account's newest week that told something; environments add up.
+		return ` ORDER BY (SELECT sum(p.lo) FROM account_periods p JOIN lines l ON l.id = p.line
+			WHERE p.account = a.id AND l.measure = ? AND l.field = ? AND p.period = ? AND p.exact + p.banded > 0
+			GROUP BY p.start ORDER BY p.start DESC LIMIT 1)` + dir + ` NULLS LAST, a.name`, []any{q.Measure, int64(fieldOf(q.Field)), int64(store.Weekly)}
+	}
+	if name, ok := strings.CutPrefix(q.Sort, "attr."); ok {
+		one := `(SELECT x.%s FROM attributes x WHERE x.account = a.id AND x.name = ?)`
+		return " ORDER BY " + fmt.Sprintf(one, "number") + dir + " NULLS LAST, " + fmt.Sprintf(one, "value") + " COLLATE NOCASE" + dir + " NULLS LAST, a.name", []any{name, name}
+	}
+	return " ORDER BY a.name COLLATE NOCASE" + dir + ", a.key", nil
+}
+
+func fieldOf(name string) report.Field {
+	if f, err := report.ParseField(name); err == nil {
+		return f
+	}
+	return report.Value
+}
+
+func (s *Store) fillAccount(ctx context.Context, a *accountRow, q store.AccountQuery) error {
+	type pair struct{ k, v string }
+	attrs, err := rows(ctx, s.r, func(p *pair, scan func(...any) error) error { return scan(&p.k, &p.v) },
+		`SELECT name, value FROM attributes WHERE account = ?`, a.id)
+	if err != nil {
+		return fmt.Errorf("reading attributes of %s: %w", a.Key, err)
+	}
+	a.Attributes = make(map[string]string, len(attrs))
+	for _, p := range attrs {
+		a.Attributes[p.k] = p.v
+	}
+	if q.Measure == "" {
+		return nil
+	}
+	var newest sql.NullInt64
+	if err := s.r.QueryRowContext(ctx, `SELECT max(p.start) FROM account_periods p JOIN lines l ON l.id = p.line
+		WHERE p.account = ? AND l.measure = ? AND l.field = ? AND p.period = ?`, a.id, q.Measure, int64(fieldOf(q.Field)), int64(store.Weekly)).Scan(&newest); err != nil {
+		return fmt.Errorf("reading the newest week of %s: %w", a.Key, err)
+	}
+	if !newest.Valid {
+		return nil
+	}
+	n := int64(clampLimit(q.Recent, 1, 104))
+	ps, err := s.Periods(ctx, store.PeriodQuery{Measure: q.Measure, Field: fieldOf(q.Field), Account: a.Key, Grain: store.Weekly, From: newest.Int64 - 7*n, To: newest.Int64})
+	if err != nil || len(ps) == 0 {
+		return err
+	}
+	a.Measure = &ps[len(ps)-1]
+	a.Recent = ps[:len(ps)-1]
+	return nil
+}
+
+// Account implements store.Accounts.
+func (s *Store) Account(ctx context.Context, key string) (store.AccountRow, error) {
+	a, err := one(rows(ctx, s.r, scanAccount, accountColumns+` WHERE a.key = ?`, key))
+	if err == nil {
+		err = s.fillAccount(ctx, &a, store.AccountQuery{})
+	}
+	if err != nil {
+		return store.AccountRow{}, fmt.Errorf("reading account %s: %w", key, err)
+	}
+	return a.AccountRow, nil
+}
+
+// Periods implements store.Measurements.
+func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Period, error) {
+	var f filter
+	if q.Grain == 0 {
+		q.Grain = store.Weekly
+	}
+	cols, from := `a.key, l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, 0, p.exact, p.banded, p.suppressed, p.unknown, p.windows`,
+		`account_periods p JOIN lines l ON l.id = p.line JOIN accounts a ON a.id = p.account`
+	if q.Fleet {
+		cols = `'', l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, p.open, p.exact, p.banded, p.suppressed, p.unknown, p.windows`
+		from = `fleet_periods p JOIN lines l ON l.id = p.line`
+	} else if q.Account != "" {
+		f.add("p.account = (SELECT id FROM accounts WHERE key = ?)", q.Account)
+	}
+	f.add("p.period = ?", int64(q.Grain))
+	if q.Measure != "" {
+		f.add("p.line IN (SELECT id FROM lines WHERE measure = ?)", q.Measure)
+	}
+	if q.Field != 0 {
+		f.add("l.field = ?", int64(q.Field))
+	}
+	if q.From != 0 {
+		f.add("p.start >= ?", q.From)
+	}
+	if q.To != 0 {
+		f.add("p.start <= ?", q.To)
+	}
+	if n := len(q.Environments); n > 0 {
+		f.where = append(f.where, "p.environment IN (?"+strings.Repeat(",?", n-1)+")")
+		for _, e := range q.Environments {
+			f.args = append(f.args, e)
+		}
+	}
+	list, err := rows(ctx, s.r, func(p *store.Period, scan func(...any) error) error {
+		p.Grain = q.Grain
+		var hi sql.NullFloat64
+		var open int64
+		err := scan(&p.Account, &p.Measure, &p.Hash, &p.Kind, &p.Field, &p.Start, &p.Interval.Lo, &hi, &open, &p.Exact, &p.Banded, &p.Suppressed, &p.Unknown, &p.Windows)
+		if p.Interval.Hi = hi.Float64; !hi.Valid || open > 0 {
+			p.Interval.Hi = math.Inf(1)
+		}
+		return err
+	}, `SELECT `+cols+` FROM `+from+f.String()+` ORDER BY 1, l.measure, l.hash, l.field, p.start, p.environment`, f.args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading periods: %w", err)
+	}
+	return joinEnvironments(list, q.Fleet), nil
+}
+
+// joinEnvironments makes one period of those that differ in their environment alone.
+func joinEnvironments(list []store.Period, fleet bool) []store.Period {
+	out := list[:0]
+	for _, p := range list {
+		if n := len(out); n > 0 {
+			o := &out[n-1]
+			if o.Account == p.Account && o.Measure == p.Measure && o.Hash == p.Hash && o.Field == p.Field && o.Start == p.Start {
+				if p.Kind == kindActiveUsers && !fleet {
+					o.Interval = o.Interval.Union(p.Interval)
+				} else {
+					o.Interval = o.Interval.Add(p.Interval)
+				}
+				o.Exact, o.Banded, o.Suppressed, o.Unknown = o.Exact+p.Exact, o.Banded+p.Banded, o.Suppressed+p.Suppressed, o.Unknown+p.Unknown
+				o.Windows += p.Windows
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// civil is the civil day number of t's calendar date in UTC.
+func civil(t time.Time) int64 { return report.CivilDay(t, time.UTC) }

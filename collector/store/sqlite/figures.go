@@ -1,0 +1,173 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// scanned is a figure on its way out of the tables.
+type scanned struct {
+	measure, hash string
+	field         report.Field
+	grain         report.Grain
+	dims, texts   string
+	start         int64
+	form          report.Form
+	lo, hi        sql.NullFloat64
+	blob          []byte
+}
+
+func (s *scanned) figure() (report.Figure, error) {
+	f := report.Figure{Measure: s.measure, Hash: s.hash, Field: s.field, Grain: s.grain, Start: s.start, Form: s.form, Blob: s.blob, Dims: map[string]string{}}
+	f.Lo, f.Hi = interval(s.form, s.lo, s.hi)
+	if s.dims != "{}" {
+		if err := json.Unmarshal([]byte(s.dims), &f.Dims); err != nil {
+			return f, fmt.Errorf("reading dimensions of %s: %w", s.measure, err)
+		}
+	}
+	if s.texts != "null" && s.field == report.Value && s.form == report.Exact {
+		var texts []string
+		if err := json.Unmarshal([]byte(s.texts), &texts); err != nil {
+			return f, fmt.Errorf("reading values of %s: %w", s.measure, err)
+		}
+		if i := int(f.Lo); i >= 0 && i < len(texts) {
+			f.Text = texts[i]
+		}
+	}
+	return f, nil
+}
+
+func figureFilter(q store.FigureQuery) (f filter) {
+	if q.Account != "" {
+		f.add(`l.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ?)`, q.Account)
+		if q.Installation != "" {
+			f.add(`i.key = ?`, q.Installation)
+		}
+	}
+	var g filter
+	if q.Measure != "" {
+		g.add("measure = ?", q.Measure)
+	}
+	if q.Grain != 0 {
+		g.add("grain = ?", int64(q.Grain))
+	}
+	if q.Field != 0 {
+		g.add("field = ?", int64(q.Field))
+	}
+	if q.Dims != nil {
+		g.add("dims = ?", store.DimsKey(q.Dims))
+	}
+	if len(g.where) > 0 {
+		f.add("l.series IN (SELECT id FROM series"+g.String()+")", g.args...)
+	}
+	civilGrains := fmt.Sprintf("s.grain BETWEEN %d AND %d", report.Day, report.Block12w)
+	if !q.From.IsZero() {
+		f.add("c.start >= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.From), q.From.Unix())
+	}
+	if !q.To.IsZero() {
+		f.add("c.start <= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.To), q.To.Unix())
+	}
+	return f
+}
+
+// Figures implements store.Measurements. The way in is latest, which knows every
+// (installation, series) there is; cells of each are then one range.
+func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.FigurePage, err error) {
+	f := figureFilter(q)
+	if q.After != "" {
+		var inst, series, start int64
+		if _, err := fmt.Sscanf(q.After, "%d.%d.%d", &inst, &series, &start); err != nil {
+			return p, fmt.Errorf("reading the page mark %q: %w", q.After, store.ErrNotFound)
+		}
+		f.add("(l.installation > ? OR l.installation = ? AND (l.series > ? OR l.series = ? AND c.start > ?))", inst, inst, series, series, start)
+	}
+	limit := clampLimit(q.Limit, 1000, 10_000)
+	type row struct {
+		store.FigureRow
+		inst, series int64
+	}
+	list, err := rows(ctx, s.r, func(r *row, scan func(...any) error) error {
+		var sc scanned
+		err := scan(&r.Account, &r.Installation, &r.Environment, &r.inst, &r.series, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts,
+			&sc.start, &sc.form, &sc.lo, &sc.hi, &sc.blob)
+		if err == nil {
+			r.Figure, err = sc.figure()
+		}
+		return err
+	}, `SELECT a.key, i.key, i.environment, l.installation, l.series, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, c.start, c.form, c.lo, c.hi, c.blob
+		FROM latest l CROSS JOIN cells c ON c.installation = l.installation AND c.series = l.series
+		JOIN series s ON s.id = l.series JOIN installations i ON i.id = l.installation JOIN accounts a ON a.id = i.account`+f.String()+
+		` ORDER BY l.installation, l.series, c.start LIMIT ?`, append(f.args, limit+1)...)
+	if err != nil {
+		return p, fmt.Errorf("reading figures: %w", err)
+	}
+	if len(list) > limit {
+		list = list[:limit]
+		last := list[limit-1]
+		p.Next = fmt.Sprintf("%d.%d.%d", last.inst, last.series, last.Figure.Start)
+	}
+	for _, r := range list {
+		p.Rows = append(p.Rows, r.FigureRow)
+	}
+	return p, nil
+}
+
+// Latest implements store.Measurements.
+func (s *Store) Latest(ctx context.Context, account, installation string) ([]store.LatestRow, error) {
+	return rows(ctx, s.r, func(r *store.LatestRow, scan func(...any) error) error {
+		var sc scanned
+		err := scan(&r.Account, &r.Installation, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts, &sc.start, &sc.form, &sc.lo, &sc.hi, &r.First, &r.Windows)
+		if err == nil {
+			r.Figure, err = sc.figure()
+		}
+		return err
+	}, `SELECT a.key, i.key, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, l.start, l.form, l.lo, l.hi, l.first, l.n
+		FROM accounts a JOIN installations i ON i.account = a.id JOIN latest l ON l.installation = i.id JOIN series s ON s.id = l.series
+		WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2) ORDER BY i.key, s.measure, s.hash, s.grain, s.dims, s.field`, account, installation)
+}
+
+// Coverage implements store.Measurements. A measure has several series (fields, grains);
+// the one that most installations tell stands for it.
+func (s *Store) Coverage(ctx context.Context) ([]store.Coverage, error) {
+	var reporting int
+	if err := s.r.QueryRowContext(ctx, `SELECT count(*) FROM installations WHERE first_report > 0`).Scan(&reporting); err != nil {
+		return nil, fmt.Errorf("counting installations: %w", err)
+	}
+	type row struct {
+		store.Coverage
+		newest int64
+		grain  report.Grain
+	}
+	list, err := rows(ctx, s.r, func(r *row, scan func(...any) error) error {
+		return scan(&r.Measure, &r.Hash, &r.Kind, &r.Subject, &r.Category, &r.grain, &r.Exact, &r.Banded, &r.Suppressed, &r.newest)
+	}, fmt.Sprintf(`SELECT s.measure, s.hash, s.kind, s.subject, s.category, s.grain,
+		sum(CASE WHEN c.form IN (%d, %d) THEN c.n ELSE 0 END), sum(CASE WHEN c.form IN (%d, %d, %d) THEN c.n ELSE 0 END),
+		sum(CASE WHEN c.form = %d THEN c.n ELSE 0 END), max(c.newest)
+		FROM coverage c JOIN series s ON s.id = c.series GROUP BY s.id ORDER BY s.measure, s.hash`,
+		report.Exact, report.Noised, report.Band, report.Share, report.Implied, report.Suppressed))
+	if err != nil {
+		return nil, fmt.Errorf("reading coverage: %w", err)
+	}
+	told := func(c *store.Coverage) [2]int { return [2]int{c.Exact + c.Banded, c.Suppressed} }
+	var out []store.Coverage
+	for _, r := range list {
+		c := r.Coverage
+		c.Unknown = max(0, reporting-c.Exact-c.Banded-c.Suppressed)
+		c.Newest, _ = report.WindowTimes(r.grain, r.newest, time.UTC)
+		if n := len(out); n > 0 && out[n-1].Measure == c.Measure && out[n-1].Hash == c.Hash {
+			a, b := told(&out[n-1]), told(&c)
+			if b[0] > a[0] || b[0] == a[0] && b[1] > a[1] {
+				out[n-1] = c
+			}
+			continue
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
