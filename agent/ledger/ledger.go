@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -332,4 +333,16 @@ func (l *Ledger) Close() error {
 	}
 	l.closed = true
 	return errors.Join(l.writeHead(l.trimmed, &l.gone), l.log.Close())
+}
+
+// Newest is the settled batch that came last, of all epochs.
+func (l *Ledger) Newest() (epoch exchange.ID, seq uint64, hash exchange.Hash, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range slices.Backward(l.index) {
+		if s.kind == Batch {
+			return s.epoch, s.seq, s.batch, true
+		}
+	}
+	return epoch, 0, hash, false
 }

@@ -1,0 +1,120 @@
+package outbox
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// Origin is what the cells of one batch have in common.
+type Origin struct {
+	Catalog   exchange.Hash // the cells refer to
+	Consent   exchange.Hash // statement that covers them
+	Zone      string        // IANA name of the zone civil windows are in
+	Tzdata    string        // version of the zone data; "" when not known
+	Simulated bool
+}
+
+// window names a window of a series across catalogs.
+type window struct {
+	def    exchange.Hash // of the measure, or of the catalog
+	series report.Series // Measure is 0 when def is the measure's own
+	start  int64
+}
+
+// cellBytes is what a cell costs on the shelf: 80 for itself, 64 for its key, and as much
+// again for what the growth of slices and maps leaves empty.
+const cellBytes = 192
+
+type group struct {
+	origin Origin
+	cells  []report.Cell
+}
+
+// shelf is the memory of what was closed and not frozen. The outbox's lock guards it.
+type shelf struct {
+	max    int64
+	bytes  int64
+	define func(exchange.Hash, uint16) (exchange.Hash, bool)
+	groups []*group
+	seen   map[window]struct{}
+	taken  map[window]struct{} // held by batches newer than the checkpoint
+	counts Counts
+}
+
+func newShelf(limit int64, define func(exchange.Hash, uint16) (exchange.Hash, bool)) *shelf {
+	return &shelf{max: limit, define: define, seen: map[window]struct{}{}}
+}
+
+func (s *shelf) window(catalog exchange.Hash, c *report.Cell) window {
+	w := window{def: catalog, series: c.Series, start: c.Start}
+	if s.define != nil {
+		if def, ok := s.define(catalog, c.Measure); ok {
+			w.def, w.series.Measure = def, 0
+		}
+	}
+	return w
+}
+
+func (s *shelf) put(from Origin, c report.Cell) bool {
+	w := s.window(from.Catalog, &c)
+	if _, ok := s.taken[w]; ok {
+		s.counts.Replayed++
+		return false
+	}
+	if _, ok := s.seen[w]; ok {
+		s.counts.Duplicates++
+		return false
+	}
+	n := cellBytes + int64(len(c.Blob))
+	if s.bytes+n > s.max {
+		s.counts.OverLimit++
+		return false
+	}
+	g := s.group(from)
+	g.cells = append(g.cells, c)
+	s.seen[w] = struct{}{}
+	s.bytes += n
+	return true
+}
+
+func (s *shelf) group(from Origin) *group {
+	for _, g := range s.groups {
+		if g.origin == from {
+			return g
+		}
+	}
+	g := &group{origin: from}
+	s.groups = append(s.groups, g)
+	return g
+}
+
+// drop takes the first n cells of a group off the shelf.
+func (s *shelf) drop(g *group, n int) {
+	for i := range g.cells[:n] {
+		c := &g.cells[i]
+		delete(s.seen, s.window(g.origin.Catalog, c))
+		s.bytes -= cellBytes + int64(len(c.Blob))
+	}
+	g.cells = g.cells[n:]
+	if len(g.cells) == 0 {
+		s.groups = slices.DeleteFunc(s.groups, func(o *group) bool { return o == g })
+	}
+}
+
+// oldestFirst orders a group by the time its windows begin, so that batches are cut along
+// time and the oldest go first.
+func (g *group) oldestFirst() {
+	at := func(c *report.Cell) int64 {
+		if c.Grain.Civil() {
+			return c.Start * int64(24*time.Hour/time.Second)
+		}
+		return c.Start
+	}
+	slices.SortStableFunc(g.cells, func(a, b report.Cell) int {
+		return cmp.Or(cmp.Compare(at(&a), at(&b)), a.Series.Compare(b.Series))
+	})
+}
