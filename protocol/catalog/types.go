@@ -30,9 +30,33 @@
 // and on traits also not_people: [value]: users with that value are left out of every
 // measure about people.
 //
+// Names of properties, traits and attributes are letters of either case, digits, _ - and .;
+// ids of everything else a–z 0–9 _ -. Durations are 90s, 15m, 48h, 7d, 4w. Listed values are
+// taken as they are written: 1.10, yes and 007 are texts and need no quotes. Anchors, aliases,
+// merges and tags are refused, and so is a file above 1 MiB or 100,000 parts, a list above
+// 1,000 entries and a breakdown above 10,000 cells.
+//
 // MEASURE keys: id, kind, subject (person | traffic | machine, default person), events,
 // metric, probe, property, from, values, valid, good, target, window, min_valid, by, where,
 // where_user, leaves, category, question, purpose, owner, consumed_in, retention, expires.
+// Which a kind needs and may have stands in kindKeys.
+//
+//	where:       {area: code, status: [ok, slow], files: {min: 1, max: 10}}   all must match
+//	where_user:  the same on traits
+//	valid, good: {event: ID} or {metric: ID, at_most: BOUND}, each with where
+//	by:          [role, area, [role, area]]   two breakdowns and one cross
+//
+// # Words of its own
+//
+// Subject is person where not declared, whatever door the data came through (an availability
+// is always about a machine). Facts from users or events, active_users, lifecycle and all that
+// looks at traits are about people and cannot be declared otherwise. A name that is a property
+// of the events and a trait at once cannot be a dimension. A lifecycle is told apart by traits
+// only.
+//
+// The package keeps no state on disk: files are read and written by its callers. Package
+// strict holds the YAML reader and the codes of all errors, package canon the form that
+// definition hashes are taken over.
 package catalog
 
 import (
