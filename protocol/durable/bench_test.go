@@ -13,8 +13,8 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/durable"
 )
 
-// benchDir is on the disk of the working directory unless told otherwise: the
-// temporary folder is memory on many machines, and a sync there is free.
+// benchDir is in $DURABLE_BENCH_DIR if that is set: the temporary folder is
+// memory on many machines, and a sync there is free.
 func benchDir(b *testing.B) string {
 	d, err := os.MkdirTemp(os.Getenv("DURABLE_BENCH_DIR"), "durable-bench-")
 	if err != nil {

@@ -200,6 +200,35 @@ func TestReadFromAnyNumberAndAfterTrim(t *testing.T) {
 	}
 }
 
+// A Read that ends at a number behind which more was committed meanwhile must
+// go on there, not at the end of what is written.
+func TestReadingOnAfterAppendsDuringARead(t *testing.T) {
+	l := mustOpen(t, dir, small(durabletest.New()))
+	for i := range 6 {
+		mustAppend(t, l, payload(i+1, 200)) // two segments
+	}
+	next, more := uint64(1), true
+	follow := func(no uint64, p []byte) error {
+		if no != next || !bytes.Equal(p, payload(int(no), 200)) {
+			return fmt.Errorf("record %d, want %d", no, next)
+		}
+		next++
+		if more {
+			more = false
+			mustAppend(t, l, payload(7, 200))
+		}
+		return nil
+	}
+	for range 2 {
+		if err := l.Read(next, follow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if next != 8 {
+		t.Fatalf("next is %d", next)
+	}
+}
+
 func TestCapIsNeverPassedAndTrimmingEndsIt(t *testing.T) {
 	for _, size := range []int{0, 1, 100, 333, 900} {
 		fsys := durabletest.New()

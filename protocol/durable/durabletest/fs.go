@@ -91,6 +91,20 @@ func (f *FS) Clone() *FS {
 	return from(f.now.clone(), f.nextID)
 }
 
+// Killed returns the file system as the next process finds it if this one is
+// killed after so many operations and the machine stays up: every change is
+// visible, but what was not synced is still not, and Crashes of the result can
+// lose it.
+func (f *FS) Killed(prefix int) *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := from(f.start.clone(), f.nextID)
+	for _, o := range f.ops[:prefix] {
+		k.record(o)
+	}
+	return k
+}
+
 // Fail makes the nth operation from now fail (1 is the next), only that one or
 // all from it on. n = 0 ends it. A nil err means ErrInjected.
 func (f *FS) Fail(n int, forever bool, err error) {
