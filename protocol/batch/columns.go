@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/fieldpost/fieldpost/protocol/batch/internal/intcol"
 	"github.com/fieldpost/fieldpost/protocol/report"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -41,10 +42,9 @@ type columns struct {
 	next         []int32 // next series of the same grain and field
 	idx, ref     []int32
 	vals, diffs  []int64
-	scales       []int64
-	scaled       []int64
+	kinds, use   []int64
 	floats, refs []float64
-	dict1, dict2 []int64
+	plan1, plan2 intcol.Planner
 	ints         [6][]int64
 	section      []byte
 	bands        bandBook
@@ -55,7 +55,7 @@ func (c *columns) append(b []byte, cells []report.Cell) ([]byte, error) {
 	if err := c.split(cells); err != nil {
 		return nil, err
 	}
-	for n, write := range []func([]byte, []report.Cell) []byte{
+	for n, write := range [...]func([]byte, []report.Cell) []byte{
 		fSeries: c.appendSeries, fWindows: c.appendWindows, fForms: c.appendForms,
 		fNumbers: c.appendNumbers, fBands: c.appendBands, fBlobs: c.appendBlobs,
 	} {
@@ -123,13 +123,7 @@ func (c *columns) listRuns(i int32) []run {
 	return c.runs[from:c.listEnd[i]]
 }
 
-func (c *columns) appendInts(b []byte, v []int64) []byte {
-	if len(v) == 0 {
-		return b
-	}
-	p := planInts(v, sized(c.dict1, maxDict))
-	return p.appendPayload(append(b, p.layout), v)
-}
+func (c *columns) appendInts(b []byte, v []int64) []byte { return c.plan1.Append(b, v) }
 
 // appendSeries writes the table: groups of (measure, grain, breakdown), rows of listed
 // values within a group, and each row's set of fields.
@@ -137,13 +131,14 @@ func (c *columns) appendSeries(b []byte, _ []report.Cell) []byte {
 	measures, kinds, rows := c.ints[0][:0], c.ints[1][:0], c.ints[2][:0]
 	v1, v2, masks := c.ints[3][:0], c.ints[4][:0], c.ints[5][:0]
 	var last report.Series
-	prev := int64(0)
+	prev, prevKind := int64(0), int64(0)
 	for i, s := range c.series {
 		newGroup := i == 0 || s.Measure != last.Measure || s.Grain != last.Grain || s.Breakdown != last.Breakdown
 		if newGroup {
-			measures = append(measures, int64(s.Measure)-prev)
-			prev = int64(s.Measure)
-			kinds = append(kinds, int64(s.Breakdown)*16+int64(s.Grain))
+			kind := int64(s.Grain)*256 + int64(s.Breakdown)
+			measures = append(measures, int64(s.Measure)-nextMeasure(prev, prevKind, kind))
+			kinds = append(kinds, kind)
+			prev, prevKind = int64(s.Measure), kind
 			if s.Breakdown > 0 {
 				rows = append(rows, 0)
 			}
@@ -168,8 +163,18 @@ func (c *columns) appendSeries(b []byte, _ []report.Cell) []byte {
 	return b
 }
 
+// nextMeasure is the measure a group is expected to be of: the same as the group before if
+// its kind (grain and breakdown) rose, else the next one.
+func nextMeasure(measure, kindBefore, kind int64) int64 {
+	if kind <= kindBefore {
+		return measure + 1
+	}
+	return measure
+}
+
 // appendWindows writes the distinct lists of window starts and which series has which:
-// 0 the one the last series of its grain had, 1 the next new one, n+2 list n.
+// 0 the one the last series of its grain had, or the next new one if it is the first of its
+// grain; 1 the next new one; n+2 list n.
 func (c *columns) appendWindows(b []byte, _ []report.Cell) []byte {
 	if len(c.series) == 0 {
 		return b
@@ -187,16 +192,17 @@ func (c *columns) appendWindows(b []byte, _ []report.Cell) []byte {
 	var lastOf [numGrains]int32 // 1 + list
 	fresh := int32(0)
 	for i, s := range c.series {
-		switch l := c.list[i]; {
-		case lastOf[s.Grain] == l+1:
+		l, last := c.list[i], lastOf[s.Grain]-1
+		switch {
+		case l == last, last < 0 && l == fresh:
 			use = append(use, 0)
 		case l == fresh:
 			use = append(use, 1)
-			fresh++
 		default:
 			use = append(use, int64(l)+2)
 		}
-		lastOf[s.Grain] = c.list[i] + 1
+		fresh = max(fresh, l+1)
+		lastOf[s.Grain] = l + 1
 	}
 	b = binary.AppendUvarint(b, uint64(len(counts)))
 	for _, col := range [...][]int64{counts, starts, lens, use} {
@@ -242,12 +248,12 @@ func hasBand(c *report.Cell) bool {
 
 // decode reads a column block of n cells. The cells are ordered, but not yet checked one by one.
 func (c *columns) decode(raw []byte, n int) ([]report.Cell, error) {
-	var sec [fBlobs + 1]reader
+	var sec [fBlobs + 1]intcol.Reader
 	err := eachField(raw, func(f protowire.Number, v fieldValue) bool {
 		if f > fBlobs || len(v.bytes) == 0 {
 			return false
 		}
-		sec[f].b = v.bytes
+		sec[f].B = v.bytes
 		return true
 	})
 	if err != nil {
@@ -260,14 +266,14 @@ func (c *columns) decode(raw []byte, n int) ([]report.Cell, error) {
 		return nil, nil
 	}
 	c.readSeries(&sec[fSeries], n)
-	if sec[fSeries].bad {
+	if sec[fSeries].Bad {
 		return nil, fail(ErrMalformed, "series")
 	}
 	cells, err := c.readWindows(&sec[fWindows], n)
 	if err != nil {
 		return nil, err
 	}
-	c.vals = sec[fForms].ints(c.vals, n)
+	c.vals = sec[fForms].Ints(c.vals, n)
 	for i, f := range c.vals {
 		if f < 0 || f > int64(report.Suppressed) {
 			return nil, fail(ErrMalformed, "form %d", f)
@@ -280,7 +286,7 @@ func (c *columns) decode(raw []byte, n int) ([]report.Cell, error) {
 		return nil, err
 	}
 	for f, s := range sec {
-		if s.bad || len(s.b) > 0 {
+		if s.Bad || len(s.B) > 0 {
 			return nil, fail(ErrMalformed, "column %d", f)
 		}
 	}
@@ -288,47 +294,48 @@ func (c *columns) decode(raw []byte, n int) ([]report.Cell, error) {
 }
 
 // readSeries fills c.series, at most n.
-func (c *columns) readSeries(r *reader, n int) {
-	groups := r.count(n)
-	measures, kinds := r.ints(c.ints[0], groups), r.ints(c.ints[1], groups)
+func (c *columns) readSeries(r *intcol.Reader, n int) {
+	groups := r.Count(n)
+	measures, kinds := r.Ints(c.ints[0], groups), r.Ints(c.ints[1], groups)
 	broken := 0
 	for _, k := range kinds {
-		if k < 0 || k >= 256*16 || k%16 == 0 || k%16 >= numGrains {
-			r.bad = true
+		if k < 256 || k >= numGrains*256 {
+			r.Bad = true
 			return
 		}
-		if k >= 16 {
+		if k%256 > 0 {
 			broken++
 		}
 	}
-	rows := r.ints(c.ints[2], broken)
+	rows := r.Ints(c.ints[2], broken)
 	total := 0
 	for _, k := range rows {
 		if k < 1 || k > int64(n-total) {
-			r.bad = true
+			r.Bad = true
 			return
 		}
 		total += int(k)
 	}
 	allRows := total + groups - broken
 	if allRows > n {
-		r.bad = true
+		r.Bad = true
 		return
 	}
-	v1, v2 := r.ints(c.ints[3], total), r.ints(c.ints[4], total)
-	masks := r.ints(c.ints[5], allRows)
+	v1, v2 := r.Ints(c.ints[3], total), r.Ints(c.ints[4], total)
+	masks := r.Ints(c.ints[5], allRows)
 	c.ints = [...][]int64{measures, kinds, rows, v1, v2, masks}
 
 	c.series = c.series[:0]
 	var s report.Series
-	measure := int64(0)
+	measure, before := int64(0), int64(0)
 	for g, k := range kinds {
-		measure += measures[g]
+		measure = nextMeasure(measure, before, k) + measures[g]
+		before = k
 		if measure < 0 || measure > 0xffff {
-			r.bad = true
+			r.Bad = true
 			return
 		}
-		s = report.Series{Measure: uint16(measure), Grain: report.Grain(k % 16), Breakdown: uint8(k / 16)}
+		s = report.Series{Measure: uint16(measure), Grain: report.Grain(k / 256), Breakdown: uint8(k % 256)}
 		in := int64(1)
 		if s.Breakdown > 0 {
 			in, rows = rows[0], rows[1:]
@@ -336,7 +343,7 @@ func (c *columns) readSeries(r *reader, n int) {
 		for range in {
 			if s.Breakdown > 0 {
 				if v1[0] < 0 || v1[0] > 0xffff || v2[0] < 0 || v2[0] > 0xffff {
-					r.bad = true
+					r.Bad = true
 					return
 				}
 				s.V1, s.V2 = uint16(v1[0]), uint16(v2[0])
@@ -345,7 +352,7 @@ func (c *columns) readSeries(r *reader, n int) {
 			mask := uint64(masks[0])
 			masks = masks[1:]
 			if mask == 0 || mask >= 1<<report.Valid || len(c.series)+bits.OnesCount64(mask) > n {
-				r.bad = true
+				r.Bad = true
 				return
 			}
 			for ; mask != 0; mask &= mask - 1 {
@@ -354,14 +361,14 @@ func (c *columns) readSeries(r *reader, n int) {
 			}
 		}
 	}
-	r.bad = r.bad || len(r.b) > 0
+	r.Bad = r.Bad || len(r.B) > 0
 }
 
 // readWindows makes the n cells with their series and starts.
-func (c *columns) readWindows(r *reader, n int) ([]report.Cell, error) {
+func (c *columns) readWindows(r *intcol.Reader, n int) ([]report.Cell, error) {
 	bad := fail(ErrMalformed, "windows")
-	lists := r.count(len(c.series))
-	counts := r.ints(c.ints[0], lists)
+	lists := r.Count(len(c.series))
+	counts := r.Ints(c.ints[0], lists)
 	total := 0
 	for _, k := range counts {
 		if k < 1 || k > int64(n-total) {
@@ -369,10 +376,10 @@ func (c *columns) readWindows(r *reader, n int) ([]report.Cell, error) {
 		}
 		total += int(k)
 	}
-	starts, lens := r.ints(c.ints[1], total), r.ints(c.ints[2], total)
-	use := r.ints(c.ints[3], len(c.series))
+	starts, lens := r.Ints(c.ints[1], total), r.Ints(c.ints[2], total)
+	use := r.Ints(c.ints[3], len(c.series))
 	c.ints[0], c.ints[1], c.ints[2], c.ints[3] = counts, starts, lens, use
-	if r.bad || len(r.b) > 0 {
+	if r.Bad || len(r.B) > 0 {
 		return nil, bad
 	}
 	c.runs, c.listEnd = c.runs[:0], c.listEnd[:0]
@@ -380,7 +387,10 @@ func (c *columns) readWindows(r *reader, n int) ([]report.Cell, error) {
 	for _, k := range counts {
 		end := int64(0)
 		for range k {
-			if starts[at] < 0 || starts[at] > maxCreated || lens[at] < 0 || lens[at] >= int64(n) {
+			if lens[at] < 0 || lens[at] >= int64(n) {
+				return nil, bad
+			}
+			if starts[at] < 0 || starts[at] > maxCreated {
 				return nil, fail(ErrWindow, "far past or future")
 			}
 			run := run{end + starts[at], lens[at] + 1}
@@ -404,13 +414,13 @@ func (c *columns) place(use []int64, n int) ([]report.Cell, error) {
 	fresh := int64(0)
 	for i, s := range c.series {
 		l := use[i] - 2
-		switch use[i] {
-		case 0:
-			l = lastOf[s.Grain] - 1
-		case 1:
+		switch last := lastOf[s.Grain] - 1; {
+		case use[i] == 0 && last >= 0:
+			l = last
+		case use[i] == 0, use[i] == 1:
 			l = fresh
-			fresh++
 		}
+		fresh = max(fresh, l+1)
 		if l < 0 || l >= int64(len(c.listEnd)) {
 			return nil, fail(ErrMalformed, "windows of series %d", i)
 		}
@@ -436,14 +446,14 @@ func (c *columns) place(use []int64, n int) ([]report.Cell, error) {
 	return cells, nil
 }
 
-func (c *columns) readBlobs(r *reader, cells []report.Cell) error {
+func (c *columns) readBlobs(r *intcol.Reader, cells []report.Cell) error {
 	n := 0
 	for i := range cells {
 		if hasBlob(&cells[i]) {
 			n++
 		}
 	}
-	c.vals = r.ints(c.vals, n)
+	c.vals = r.Ints(c.vals, n)
 	total := int64(0)
 	for _, l := range c.vals {
 		if l < 0 || l > MaxBlob {
@@ -451,11 +461,11 @@ func (c *columns) readBlobs(r *reader, cells []report.Cell) error {
 		}
 		total += l
 	}
-	if total != int64(len(r.b)) {
+	if total != int64(len(r.B)) {
 		return fail(ErrMalformed, "blobs")
 	}
-	arena := append([]byte(nil), r.b...)
-	r.b = nil
+	arena := append([]byte(nil), r.B...)
+	r.B = nil
 	lens := c.vals
 	for i := range cells {
 		if hasBlob(&cells[i]) {

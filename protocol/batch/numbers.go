@@ -6,43 +6,61 @@ import (
 	"math"
 	"slices"
 
+	"github.com/fieldpost/fieldpost/protocol/batch/internal/intcol"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// Numbers are decimals: value = integer ÷ 10^scale, with the least scale that gives the
-// float64 back. Column of numbers: one head byte, scale<<4 | refer<<3 | layout, then the
-// integers at a scale common to all. headMixed stands for a column in which some have no
-// such decimal: a column of scales, the integers, then the bytes of the remaining float64s.
+// A number is an integer over a divisor: with the first divisor of the list that gives the
+// float64 back. Powers of ten are for decimals, the seconds of an hour (which 5 minutes
+// divide) and of a day for means weighted by time. A column has one head byte,
+// divisor<<4 | refer<<3 | layout, and then the integers over the column's divisor; with
+// refer they are differences to the field refersTo names. headMixed stands for a column
+// without a common divisor, see appendMixed.
 const (
-	maxScale  = 14
-	headMixed = 0xf0
-	asFloat   = maxScale + 1 // scale of a number that stays a float64
-	longRun   = 16           // a series with that many numbers has a column of its own
+	maxInt    = 1 << 53 // integers beyond it are not exact in a float64
+	asFloat   = 15      // stands for the divisor of a number that has none
+	headMixed = asFloat << 4
+	headRefer = 1 << 3
+	longRun   = 16 // a series with that many numbers has a column of its own
 )
 
-var pow10 = [maxScale + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14}
+// divisors; their indexes are wire format.
+var divisors = [asFloat]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 3600, 86400}
 
-// decimal finds the least scale; asFloat when there is none.
-func decimal(v float64) (m int64, scale int) {
-	for k := range pow10 {
-		x := v * pow10[k]
-		if !(math.Abs(x) < maxInt) {
-			break
-		}
-		if x = math.RoundToEven(x); x/pow10[k] == v {
-			return int64(x), k
+// over is v as an integer over a divisor; ok is false where that is not v exactly.
+func over(v float64, divisor int) (m int64, ok bool) {
+	x := math.RoundToEven(v * divisors[divisor])
+	if !(math.Abs(x) < maxInt) || x/divisors[divisor] != v { // the first also for NaN
+		return 0, false
+	}
+	return int64(x), true
+}
+
+// fraction finds the first divisor that fits; asFloat when none does.
+func fraction(v float64) (m int64, divisor int) {
+	for d := range divisors {
+		if m, ok := over(v, d); ok {
+			return m, d
 		}
 	}
 	return 0, asFloat
 }
 
-// guess is the integer a number is referred to: the reference at the same scale.
-func guess(ref float64, scale int) int64 {
-	x := math.RoundToEven(ref * pow10[scale])
-	if !(math.Abs(x) < maxInt) { // also not a number: no reference
+// guess is what an integer is referred to: the reference over the same divisor.
+func guess(ref float64, divisor int) int64 {
+	x := math.RoundToEven(ref * divisors[divisor])
+	if !(math.Abs(x) < maxInt) {
 		return 0
 	}
 	return int64(x)
+}
+
+// unsigned makes the one nought of two: the sign of nought does not travel.
+func unsigned(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	return v
 }
 
 // refersTo is the field of the same window a field is usually close to; 0 for none.
@@ -56,150 +74,212 @@ func refersTo(f report.Field) report.Field {
 	return 0
 }
 
-// appendFloats writes a column of numbers. refs is nil or as long as v.
+// appendFloats writes a column of numbers. refs is nil or as long as v, 0 for none.
 func (c *columns) appendFloats(b []byte, v, refs []float64) []byte {
 	if len(v) == 0 {
 		return b
 	}
-	vals, scales := c.scaled[:0], c.scales[:0]
+	vals, kinds := c.vals[:0], c.kinds[:0]
 	most := 0
 	for _, x := range v {
-		m, k := decimal(x)
-		vals, scales = append(vals, m), append(scales, int64(k))
-		most = max(most, k)
+		m, d := fraction(x)
+		vals, kinds = append(vals, m), append(kinds, int64(d))
+		most = max(most, d)
 	}
-	c.scaled, c.scales = vals, scales
-	if most == asFloat || !rescale(vals, scales, most) {
-		return c.appendMixed(b, v)
+	c.vals, c.kinds = vals, kinds
+	if most == asFloat || !c.common(v, most) {
+		return c.appendMixed(b, v, refs)
 	}
-	p := planInts(vals, sized(c.dict1, maxDict))
+	p := c.plan1.Plan(vals)
 	head := byte(most << 4)
 	if refs != nil {
-		diffs := sized(c.diffs, len(vals))
+		diffs := intcol.Sized(c.diffs, len(vals))
 		c.diffs = diffs
 		for i := range vals {
 			diffs[i] = vals[i] - guess(refs[i], most)
 		}
-		if q := planInts(diffs, sized(c.dict2, maxDict)); q.size < p.size {
-			p, vals, head = q, diffs, head|1<<3
+		if q := c.plan2.Plan(diffs); q.Size < p.Size {
+			p, vals, head = q, diffs, head|headRefer
 		}
 	}
-	return p.appendPayload(append(b, head|p.layout), vals)
+	return p.Append(append(b, head|p.Layout), vals)
 }
 
-// rescale brings all integers to one scale; false if one grows too large, and then v is as before.
-func rescale(v, scales []int64, to int) bool {
-	for i, m := range v {
-		if math.Abs(float64(m))*pow10[int64(to)-scales[i]] >= maxInt {
+// common brings c.vals over one divisor; where that is not possible they stay as they are.
+func (c *columns) common(v []float64, divisor int) bool {
+	all := intcol.Sized(c.diffs, len(v))
+	c.diffs = all
+	for i, x := range v {
+		if c.kinds[i] == int64(divisor) {
+			all[i] = c.vals[i]
+			continue
+		}
+		m, ok := over(x, divisor)
+		if !ok {
 			return false
 		}
+		all[i] = m
 	}
-	for i := range v {
-		for range int64(to) - scales[i] {
-			v[i] *= 10
-		}
-	}
+	copy(c.vals, all)
 	return true
 }
 
-// appendMixed writes numbers each at its own scale; c.scaled and c.scales hold their decimals.
-func (c *columns) appendMixed(b []byte, v []float64) []byte {
-	b = c.appendInts(append(b, headMixed), c.scales)
-	ints, n := c.diffs[:0], 0
-	for i, k := range c.scales {
-		if k != asFloat {
-			ints = append(ints, c.scaled[i])
-		} else {
-			n++
+// What the low bits of a mixed column's head say.
+const (
+	mixedIntsRefer    = 1 << 0 // integers are differences to the reference over their divisor
+	mixedBits         = 1 << 1 // float64s as a column of their bits, not as eight planes of bytes
+	mixedBitsRefer    = 1 << 2 // with mixedBits: less the reference's bits
+	mixedDivisorRefer = 1 << 3 // divisors are differences to the reference's divisor
+)
+
+// appendMixed writes numbers each over its own divisor, from c.vals and c.kinds: a column
+// of divisors, a column of the integers, then the float64s that have no divisor.
+func (c *columns) appendMixed(b []byte, v, refs []float64) []byte {
+	head := len(b)
+	b = append(b, headMixed)
+	ints, bits := c.ints[0][:0], c.ints[1][:0]
+	kindsTo, intsTo, bitsTo := c.ints[2][:0], c.ints[3][:0], c.ints[4][:0]
+	for i, k := range c.kinds {
+		ref := 0.0
+		if refs != nil {
+			ref = refs[i]
 		}
-	}
-	c.diffs = ints
-	b = c.appendInts(b, ints)
-	// Byte planes, most significant first: signs and exponents of one column are alike.
-	at := len(b)
-	b = append(b, make([]byte, 8*n)...)
-	j := 0
-	for i, k := range c.scales {
+		_, refKind := fraction(ref)
+		kindsTo = append(kindsTo, k-int64(refKind))
 		if k == asFloat {
 			u := math.Float64bits(v[i])
-			for plane := range 8 {
-				b[at+plane*n+j] = byte(u >> (56 - 8*plane))
+			bits, bitsTo = append(bits, int64(u)), append(bitsTo, int64(u-math.Float64bits(ref)))
+		} else {
+			ints, intsTo = append(ints, c.vals[i]), append(intsTo, c.vals[i]-guess(ref, int(k)))
+		}
+	}
+	c.ints[0], c.ints[1], c.ints[2], c.ints[3], c.ints[4] = ints, bits, kindsTo, intsTo, bitsTo
+
+	b = c.appendBetter(b, head, mixedDivisorRefer, c.kinds, kindsTo)
+	b = c.appendBetter(b, head, mixedIntsRefer, ints, intsTo)
+	if len(bits) == 0 {
+		return b
+	}
+	p, q := c.plan1.Plan(bits), c.plan2.Plan(bitsTo)
+	switch planes := 8 * len(bits); {
+	case 1+q.Size < planes && q.Size < p.Size:
+		b[head] |= mixedBits | mixedBitsRefer
+		b = q.Append(append(b, q.Layout), bitsTo)
+	case 1+p.Size < planes:
+		b[head] |= mixedBits
+		b = p.Append(append(b, p.Layout), bits)
+	default:
+		// Most significant bytes first: signs and exponents of one column are alike.
+		for plane := range 8 {
+			for _, u := range bits {
+				b = append(b, byte(u>>(56-8*plane)))
 			}
-			j++
 		}
 	}
 	return b
 }
 
-// floats reads a column of n numbers written by appendFloats.
-func (c *columns) readFloats(r *reader, n int, refs []float64) []float64 {
-	v := sized(c.floats, n)
+// appendBetter writes the smaller of two columns, v if they are equal, and notes in the head.
+func (c *columns) appendBetter(b []byte, head int, flag byte, v, to []int64) []byte {
+	if len(v) == 0 {
+		return b
+	}
+	p, q := c.plan1.Plan(v), c.plan2.Plan(to)
+	if q.Size < p.Size {
+		b[head] |= flag
+		return q.Append(append(b, q.Layout), to)
+	}
+	return p.Append(append(b, p.Layout), v)
+}
+
+// readFloats reads a column of n numbers written by appendFloats. The result is scratch.
+func (c *columns) readFloats(r *intcol.Reader, n int, refs []float64) []float64 {
+	v := intcol.Sized(c.floats, n)
 	c.floats = v
 	clear(v)
 	if n == 0 {
 		return v
 	}
-	head := r.byte()
-	if head == headMixed {
-		c.readMixed(r, v)
+	head := r.Byte()
+	divisor := int(head >> 4)
+	if divisor == asFloat {
+		c.readMixed(r, head, v, refs)
 		return v
 	}
-	scale := int(head >> 4)
-	if scale > maxScale || head&8 != 0 && refs == nil {
-		r.bad = true
+	if head&headRefer != 0 && refs == nil {
+		r.Bad = true
 		return v
 	}
-	c.scaled = sized(c.scaled, n)
-	r.payload(c.scaled, head&7)
-	for i, m := range c.scaled {
-		if head&8 != 0 {
-			m += guess(refs[i], scale)
+	c.vals = intcol.Sized(c.vals, n)
+	r.Payload(c.vals, head&7)
+	for i, m := range c.vals {
+		if head&headRefer != 0 {
+			m += guess(refs[i], divisor)
 		}
-		if m <= -maxInt || m >= maxInt {
-			r.bad = true
-			return v
-		}
-		v[i] = float64(m) / pow10[scale]
+		v[i] = float64(m) / divisors[divisor]
 	}
 	return v
 }
 
-func (c *columns) readMixed(r *reader, v []float64) {
-	c.scales = r.ints(c.scales, len(v))
+func (c *columns) readMixed(r *intcol.Reader, head byte, v, refs []float64) {
+	ref := func(i int) float64 {
+		if refs == nil {
+			return 0
+		}
+		return refs[i]
+	}
+	kinds := r.Ints(c.kinds, len(v))
+	c.kinds = kinds
 	n := 0
-	for _, k := range c.scales {
-		if k < 0 || k > asFloat {
-			r.bad = true
+	for i := range kinds {
+		if head&mixedDivisorRefer != 0 {
+			_, refKind := fraction(ref(i))
+			kinds[i] += int64(refKind)
+		}
+		if kinds[i] < 0 || kinds[i] > asFloat {
+			r.Bad = true
 			return
 		}
-		if k == asFloat {
+		if kinds[i] == asFloat {
 			n++
 		}
 	}
-	c.scaled = r.ints(c.scaled, len(v)-n)
-	planes := r.take(8 * n)
-	if r.bad {
-		return
-	}
-	i, j := 0, 0
-	for at, k := range c.scales {
-		if k != asFloat {
-			m := c.scaled[i]
-			if m <= -maxInt || m >= maxInt {
-				r.bad = true
-				return
+	ints := r.Ints(c.ints[0], len(v)-n)
+	bits := c.readBits(r, head, n)
+	for i, k := range kinds {
+		switch {
+		case k != asFloat:
+			m := ints[0]
+			ints = ints[1:]
+			if head&mixedIntsRefer != 0 {
+				m += guess(ref(i), int(k))
 			}
-			v[at] = float64(m) / pow10[k]
-			i++
-			continue
+			v[i] = float64(m) / divisors[k]
+		default:
+			u := uint64(bits[0])
+			bits = bits[1:]
+			if head&mixedBitsRefer != 0 {
+				u += math.Float64bits(ref(i))
+			}
+			v[i] = math.Float64frombits(u)
 		}
-		u := uint64(0)
-		for plane := range 8 {
-			u = u<<8 | uint64(planes[plane*n+j])
-		}
-		v[at] = math.Float64frombits(u)
-		j++
 	}
+}
+
+func (c *columns) readBits(r *intcol.Reader, head byte, n int) []int64 {
+	if head&mixedBits != 0 {
+		c.ints[1] = r.Ints(c.ints[1], n)
+		return c.ints[1]
+	}
+	bits := intcol.Sized(c.ints[1], n)
+	c.ints[1] = bits
+	clear(bits)
+	if planes := r.Take(8 * n); planes != nil {
+		for i, x := range planes {
+			bits[i%n] = bits[i%n]<<8 | int64(x)
+		}
+	}
+	return bits
 }
 
 // columnsOf cuts the exact numbers of all cells into columns: by grain and field, and
@@ -207,7 +287,7 @@ func (c *columns) readMixed(r *reader, v []float64) {
 // needs series, lists and forms only, so both sides cut alike.
 func (c *columns) columnsOf(cells []report.Cell, yield func(idx, ref []int32)) {
 	var head, tail [numGrains * numFields]int32
-	c.next = sized(c.next, len(c.series))
+	c.next = intcol.Sized(c.next, len(c.series))
 	for i, s := range c.series {
 		k := int(s.Grain)*numFields + int(s.Field)
 		if head[k] == 0 {
@@ -267,13 +347,13 @@ func (c *columns) sibling(s int) int {
 }
 
 func (c *columns) refValues(cells []report.Cell, ref []int32) []float64 {
-	refs := sized(c.refs, len(ref))
+	refs := intcol.Sized(c.refs, len(ref))
 	c.refs = refs
 	any := false
 	for i, j := range ref {
 		refs[i] = 0
 		if j >= 0 {
-			refs[i], any = cells[j].Lo, true
+			refs[i], any = unsigned(cells[j].Lo), true
 		}
 	}
 	if !any {
@@ -284,7 +364,7 @@ func (c *columns) refValues(cells []report.Cell, ref []int32) []float64 {
 
 func (c *columns) appendNumbers(b []byte, cells []report.Cell) []byte {
 	c.columnsOf(cells, func(idx, ref []int32) {
-		v := sized(c.floats, len(idx))
+		v := intcol.Sized(c.floats, len(idx))
 		c.floats = v
 		for k, i := range idx {
 			v[k] = cells[i].Lo
@@ -294,7 +374,7 @@ func (c *columns) appendNumbers(b []byte, cells []report.Cell) []byte {
 	return b
 }
 
-func (c *columns) readNumbers(r *reader, cells []report.Cell) {
+func (c *columns) readNumbers(r *intcol.Reader, cells []report.Cell) {
 	c.columnsOf(cells, func(idx, ref []int32) {
 		v := c.readFloats(r, len(idx), c.refValues(cells, ref))
 		for k, i := range idx {
@@ -320,7 +400,7 @@ func (c *columns) appendBands(b []byte, cells []report.Cell) []byte {
 		if !hasBand(&cells[i]) {
 			continue
 		}
-		in := report.Interval{Lo: cells[i].Lo, Hi: cells[i].Hi}
+		in := report.Interval{Lo: unsigned(cells[i].Lo), Hi: unsigned(cells[i].Hi)}
 		if _, ok := book.at[in]; !ok {
 			book.at[in] = 0
 			book.bands = append(book.bands, in)
@@ -332,7 +412,7 @@ func (c *columns) appendBands(b []byte, cells []report.Cell) []byte {
 	slices.SortFunc(book.bands, func(x, y report.Interval) int {
 		return cmp.Or(cmp.Compare(x.Lo, y.Lo), cmp.Compare(x.Hi, y.Hi))
 	})
-	open, los, his, refs := c.vals[:0], []float64(nil), []float64(nil), []float64(nil)
+	open, los, his, refs := c.use[:0], []float64(nil), []float64(nil), []float64(nil)
 	for i, in := range book.bands {
 		book.at[in] = int64(i)
 		los = append(los, in.Lo)
@@ -353,11 +433,11 @@ func (c *columns) appendBands(b []byte, cells []report.Cell) []byte {
 			use = append(use, book.at[report.Interval{Lo: cells[i].Lo, Hi: cells[i].Hi}])
 		}
 	}
-	c.vals = use
+	c.use = use
 	return c.appendInts(b, use)
 }
 
-func (c *columns) readBands(r *reader, cells []report.Cell) {
+func (c *columns) readBands(r *intcol.Reader, cells []report.Cell) {
 	n := 0
 	for i := range cells {
 		if hasBand(&cells[i]) {
@@ -367,14 +447,14 @@ func (c *columns) readBands(r *reader, cells []report.Cell) {
 	if n == 0 {
 		return
 	}
-	bands := make([]report.Interval, r.count(n))
-	c.vals = r.ints(c.vals, len(bands))
+	bands := make([]report.Interval, r.Count(n))
+	c.use = r.Ints(c.use, len(bands))
 	for i, lo := range c.readFloats(r, len(bands), nil) {
 		bands[i] = report.Interval{Lo: lo, Hi: math.Inf(1)}
 	}
 	var closed []int
 	var refs []float64
-	for i, open := range c.vals {
+	for i, open := range c.use {
 		if open == 0 {
 			closed, refs = append(closed, i), append(refs, bands[i].Lo)
 		}
@@ -382,14 +462,14 @@ func (c *columns) readBands(r *reader, cells []report.Cell) {
 	for k, hi := range c.readFloats(r, len(closed), refs) {
 		bands[closed[k]].Hi = hi
 	}
-	c.vals = r.ints(c.vals, n)
-	use := c.vals
+	c.use = r.Ints(c.use, n)
+	use := c.use
 	for i := range cells {
 		if !hasBand(&cells[i]) {
 			continue
 		}
 		if use[0] < 0 || use[0] >= int64(len(bands)) {
-			r.bad = true
+			r.Bad = true
 			return
 		}
 		cells[i].Lo, cells[i].Hi = bands[use[0]].Lo, bands[use[0]].Hi

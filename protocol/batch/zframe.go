@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 
+	"github.com/fieldpost/fieldpost/protocol/batch/internal/intcol"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -63,7 +64,7 @@ func (d *inflater) inflate(body []byte, rawLen int) ([]byte, error) {
 	}
 	// Not the decoder's limits but this buffer's length is what bounds the output: a
 	// streaming decoder does not honour its memory limit.
-	d.buf = sized(d.buf, rawLen+1)
+	d.buf = intcol.Sized(d.buf, rawLen+1)
 	n, err := io.ReadFull(d.dec, d.buf)
 	if n != rawLen || err != io.ErrUnexpectedEOF && err != io.EOF {
 		return nil, fail(ErrBomb, "declared %d bytes, inflated %d: %v", rawLen, n, err)

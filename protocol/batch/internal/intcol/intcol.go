@@ -1,4 +1,13 @@
-package batch
+// Package intcol writes and reads columns of integers and the few scalars between them.
+//
+// A column is written in the smallest of eight layouts; of equally small ones the first is
+// taken, so the same values give the same bytes. How many values a column holds the reader
+// knows beforehand, and a column of none takes no bytes. The reader accepts more than the
+// writer makes; package batch encodes again and compares.
+//
+// Invariant: reading allocates nothing that its caller has not bounded by the count it
+// asks for. It keeps nothing on disk.
+package intcol
 
 import (
 	"encoding/binary"
@@ -6,9 +15,7 @@ import (
 	"slices"
 )
 
-// A column of integers is written in the smallest of eight layouts; of equally small ones
-// the first is taken. How many values it holds the reader knows beforehand; a column of
-// none takes no bytes.
+// The layouts; their numbers are wire format.
 const (
 	layConst      = 0 // value
 	layPlain      = 1 // values
@@ -19,14 +26,13 @@ const (
 	layDeltaPack  = 6 // first value, then the differences as in layPacked
 	layDict       = 7 // count, sorted distinct values, indexes in the least width
 	maxDict       = 32
-	maxInt        = 1 << 53 // magnitude of numbers; all other columns are smaller
 	maxPackedBits = 58
 )
 
-// intPlan is how a column is best written.
-type intPlan struct {
-	layout byte
-	size   int // of the payload
+// Plan is how a column is best written.
+type Plan struct {
+	Layout byte
+	Size   int // of the payload
 	// layPacked, layDeltaPack
 	least int64
 	width int
@@ -42,14 +48,27 @@ func zigzagSize(v int64) int  { return varintSize(zigzag(v)) }
 
 func packedSize(n, width int) int { return (n*width + 7) / 8 }
 
-// planInts measures all layouts. dict is scratch of the caller.
-func planInts(v []int64, dict []int64) intPlan {
+// Planner is scratch for one plan at a time. The zero value is ready.
+type Planner struct{ dict [maxDict]int64 }
+
+// Append writes a column: its layout and the payload.
+func (pl *Planner) Append(b []byte, v []int64) []byte {
+	if len(v) == 0 {
+		return b
+	}
+	p := pl.Plan(v)
+	return p.Append(append(b, p.Layout), v)
+}
+
+// Plan measures all layouts for a column of at least one value. Differences of
+// neighbours must not overflow. The plan holds until the next one.
+func (pl *Planner) Plan(v []int64) Plan {
 	var plain, delta, runs, deltaRuns int
 	lo, hi := v[0], v[0]
 	dlo, dhi := int64(0), int64(0)
 	prev, prevD := int64(0), int64(0)
 	runAt, dRunAt := 0, 0
-	dict = dict[:0]
+	dict := pl.dict[:0]
 	useDict := true
 	for i, x := range v {
 		d := x - prev
@@ -76,12 +95,12 @@ func planInts(v []int64, dict []int64) intPlan {
 	}
 	n := len(v)
 	if lo == hi {
-		return intPlan{layout: layConst, size: zigzagSize(lo)}
+		return Plan{Layout: layConst, Size: zigzagSize(lo)}
 	}
 	runs += zigzagSize(prev) + varintSize(uint64(n-runAt-1))
 	deltaRuns += zigzagSize(prevD) + varintSize(uint64(n-dRunAt-1))
 
-	p := intPlan{layout: layPlain, size: plain}
+	p := Plan{Layout: layPlain, Size: plain}
 	p.better(layRuns, runs)
 	p.better(layDelta, delta)
 	p.better(layDeltaRuns, deltaRuns)
@@ -101,11 +120,11 @@ func planInts(v []int64, dict []int64) intPlan {
 	return p
 }
 
-func (p *intPlan) better(layout byte, size int) bool {
-	if size >= p.size {
+func (p *Plan) better(layout byte, size int) bool {
+	if size >= p.Size {
 		return false
 	}
-	p.layout, p.size = layout, size
+	p.Layout, p.Size = layout, size
 	return true
 }
 
@@ -129,14 +148,14 @@ func dictSize(dict []int64) int {
 	return n
 }
 
-// appendPayload writes v as planned, without the layout itself.
-func (p *intPlan) appendPayload(b []byte, v []int64) []byte {
-	switch p.layout {
+// Append writes v as planned, without the layout itself.
+func (p *Plan) Append(b []byte, v []int64) []byte {
+	switch p.Layout {
 	case layConst:
-		return appendZigzag(b, v[0])
+		return AppendZigzag(b, v[0])
 	case layPlain:
 		for _, x := range v {
-			b = appendZigzag(b, x)
+			b = AppendZigzag(b, x)
 		}
 	case layRuns:
 		for i := 0; i < len(v); {
@@ -144,13 +163,13 @@ func (p *intPlan) appendPayload(b []byte, v []int64) []byte {
 			for j < len(v) && v[j] == v[i] {
 				j++
 			}
-			b = binary.AppendUvarint(appendZigzag(b, v[i]), uint64(j-i-1))
+			b = binary.AppendUvarint(AppendZigzag(b, v[i]), uint64(j-i-1))
 			i = j
 		}
 	case layDelta:
 		prev := int64(0)
 		for _, x := range v {
-			b = appendZigzag(b, x-prev)
+			b = AppendZigzag(b, x-prev)
 			prev = x
 		}
 	case layDeltaRuns:
@@ -161,19 +180,19 @@ func (p *intPlan) appendPayload(b []byte, v []int64) []byte {
 			for j < len(v) && v[j]-v[j-1] == d {
 				j++
 			}
-			b = binary.AppendUvarint(appendZigzag(b, d), uint64(j-i-1))
+			b = binary.AppendUvarint(AppendZigzag(b, d), uint64(j-i-1))
 			prev = v[j-1]
 			i = j
 		}
 	case layPacked:
-		b = append(appendZigzag(b, p.least), byte(p.width))
+		b = append(AppendZigzag(b, p.least), byte(p.width))
 		var k packer
 		for _, x := range v {
 			b = k.put(b, uint64(x-p.least), p.width)
 		}
 		b = k.flush(b)
 	case layDeltaPack:
-		b = append(appendZigzag(appendZigzag(b, v[0]), p.least), byte(p.width))
+		b = append(AppendZigzag(AppendZigzag(b, v[0]), p.least), byte(p.width))
 		var k packer
 		for i := 1; i < len(v); i++ {
 			b = k.put(b, uint64(v[i]-v[i-1]-p.least), p.width)
@@ -181,7 +200,7 @@ func (p *intPlan) appendPayload(b []byte, v []int64) []byte {
 		b = k.flush(b)
 	case layDict:
 		b = append(b, byte(len(p.dict)))
-		b = appendZigzag(b, p.dict[0])
+		b = AppendZigzag(b, p.dict[0])
 		for i := 1; i < len(p.dict); i++ {
 			b = binary.AppendUvarint(b, uint64(p.dict[i]-p.dict[i-1]))
 		}
@@ -195,7 +214,8 @@ func (p *intPlan) appendPayload(b []byte, v []int64) []byte {
 	return b
 }
 
-func appendZigzag(b []byte, v int64) []byte { return binary.AppendUvarint(b, zigzag(v)) }
+// AppendZigzag writes one signed integer.
+func AppendZigzag(b []byte, v int64) []byte { return binary.AppendUvarint(b, zigzag(v)) }
 
 // packer writes values of a few bits each, least significant first; the last byte is
 // filled with zeros.
@@ -228,95 +248,99 @@ func (k *packer) flush(b []byte) []byte {
 	return b
 }
 
-// reader takes a section apart. After the first failure it returns zeros, and ok is false.
-type reader struct {
-	b   []byte
-	bad bool
+// Reader takes a section apart. After the first failure Bad is set and only zeros come.
+type Reader struct {
+	B   []byte // what is left
+	Bad bool
 }
 
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.bad = true
+// Byte reads one byte.
+func (r *Reader) Byte() byte {
+	if len(r.B) == 0 {
+		r.Bad = true
 		return 0
 	}
-	c := r.b[0]
-	r.b = r.b[1:]
+	c := r.B[0]
+	r.B = r.B[1:]
 	return c
 }
 
-func (r *reader) uvarint() uint64 {
-	u, n := binary.Uvarint(r.b)
+// Uvarint reads an unsigned integer.
+func (r *Reader) Uvarint() uint64 {
+	u, n := binary.Uvarint(r.B)
 	if n <= 0 {
-		r.bad, r.b = true, nil
+		r.Bad, r.B = true, nil
 		return 0
 	}
-	r.b = r.b[n:]
+	r.B = r.B[n:]
 	return u
 }
 
-func (r *reader) zigzag() int64 { return unzigzag(r.uvarint()) }
+// Zigzag reads a signed integer.
+func (r *Reader) Zigzag() int64 { return unzigzag(r.Uvarint()) }
 
-// count reads a length that may not exceed limit.
-func (r *reader) count(limit int) int {
-	u := r.uvarint()
+// Count reads a length that may not exceed limit.
+func (r *Reader) Count(limit int) int {
+	u := r.Uvarint()
 	if u > uint64(limit) {
-		r.bad, r.b = true, nil
+		r.Bad, r.B = true, nil
 		return 0
 	}
 	return int(u)
 }
 
-// take cuts n bytes off.
-func (r *reader) take(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.bad, r.b = true, nil
+// Take cuts n bytes off.
+func (r *Reader) Take(n int) []byte {
+	if n < 0 || n > len(r.B) {
+		r.Bad, r.B = true, nil
 		return nil
 	}
-	b := r.b[:n:n]
-	r.b = r.b[n:]
+	b := r.B[:n:n]
+	r.B = r.B[n:]
 	return b
 }
 
-// ints reads a column of n values into dst, which is grown if need be. The caller has
+// Ints reads a column of n values into dst, which is grown if need be. The caller has
 // bounded n. On failure all values are zero.
-func (r *reader) ints(dst []int64, n int) []int64 {
-	dst = sized(dst, n)
+func (r *Reader) Ints(dst []int64, n int) []int64 {
+	dst = Sized(dst, n)
 	if n > 0 {
-		r.payload(dst, r.byte())
+		r.Payload(dst, r.Byte())
 	}
 	return dst
 }
 
-func (r *reader) payload(v []int64, layout byte) {
+// Payload reads a column of len(v) ≥ 1 values whose layout is known.
+func (r *Reader) Payload(v []int64, layout byte) {
 	switch layout {
 	case layConst:
-		x := r.zigzag()
+		x := r.Zigzag()
 		for i := range v {
 			v[i] = x
 		}
 	case layPlain:
 		for i := range v {
-			v[i] = r.zigzag()
+			v[i] = r.Zigzag()
 		}
 	case layDelta:
 		prev := int64(0)
 		for i := range v {
-			prev += r.zigzag()
+			prev += r.Zigzag()
 			v[i] = prev
 		}
 	case layRuns, layDeltaRuns:
 		r.runs(v, layout == layDeltaRuns)
 	case layPacked:
-		least := r.zigzag()
-		r.unpack(v, int(r.byte()))
+		least := r.Zigzag()
+		r.unpack(v, int(r.Byte()))
 		for i := range v {
 			v[i] += least
 		}
 	case layDeltaPack:
-		prev := r.zigzag()
-		least := r.zigzag()
+		prev := r.Zigzag()
+		least := r.Zigzag()
 		v[0] = prev
-		r.unpack(v[1:], int(r.byte()))
+		r.unpack(v[1:], int(r.Byte()))
 		for i := 1; i < len(v); i++ {
 			prev += v[i] + least
 			v[i] = prev
@@ -324,18 +348,18 @@ func (r *reader) payload(v []int64, layout byte) {
 	case layDict:
 		r.dict(v)
 	default:
-		r.bad = true
+		r.Bad = true
 	}
-	if r.bad {
+	if r.Bad {
 		clear(v)
 	}
 }
 
-func (r *reader) runs(v []int64, delta bool) {
+func (r *Reader) runs(v []int64, delta bool) {
 	prev := int64(0)
-	for i := 0; i < len(v) && !r.bad; {
-		x := r.zigzag()
-		n := r.count(len(v)-i-1) + 1
+	for i := 0; i < len(v) && !r.Bad; {
+		x := r.Zigzag()
+		n := r.Count(len(v)-i-1) + 1
 		for range n {
 			if delta {
 				prev += x
@@ -348,34 +372,34 @@ func (r *reader) runs(v []int64, delta bool) {
 	}
 }
 
-func (r *reader) dict(v []int64) {
-	n := int(r.byte())
+func (r *Reader) dict(v []int64) {
+	n := int(r.Byte())
 	if n == 0 || n > maxDict {
-		r.bad = true
+		r.Bad = true
 		return
 	}
 	var dict [maxDict]int64
-	dict[0] = r.zigzag()
+	dict[0] = r.Zigzag()
 	for i := 1; i < n; i++ {
-		dict[i] = dict[i-1] + int64(r.uvarint())
+		dict[i] = dict[i-1] + int64(r.Uvarint())
 	}
 	r.unpack(v, bits.Len64(uint64(n-1)))
 	for i, at := range v {
 		if at >= int64(n) {
-			r.bad = true
+			r.Bad = true
 			return
 		}
 		v[i] = dict[at]
 	}
 }
 
-func (r *reader) unpack(v []int64, width int) {
+func (r *Reader) unpack(v []int64, width int) {
 	if width > maxPackedBits {
-		r.bad = true
+		r.Bad = true
 		return
 	}
-	b := r.take(packedSize(len(v), width))
-	if r.bad {
+	b := r.Take(packedSize(len(v), width))
+	if r.Bad {
 		return
 	}
 	mask := uint64(1)<<width - 1
@@ -397,7 +421,8 @@ func (r *reader) unpack(v []int64, width int) {
 	}
 }
 
-func sized[T any](s []T, n int) []T {
+// Sized is s with length n, made anew if its room is too small; what it holds is not kept.
+func Sized[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n, n+n/4)
 	}
