@@ -1,7 +1,6 @@
 package catalog_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -108,21 +107,5 @@ func TestOrderOfTheFileIsKept(t *testing.T) {
 	}
 	if string(c.Raw) != raw {
 		t.Error("the bytes are not those that were read")
-	}
-}
-
-// The catalogs users start from are accepted as they stand.
-func TestExampleCatalogs(t *testing.T) {
-	for _, name := range []string{"forge", "product"} {
-		raw, err := os.ReadFile("../../installer/examples/" + name + "/catalog.yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := catalog.Parse(raw)
-		if err != nil {
-			t.Errorf("%s:\n%v", name, err)
-			continue
-		}
-		sound(t, c)
 	}
 }
