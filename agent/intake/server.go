@@ -230,7 +230,7 @@ func (s *Server) take(r *http.Request, d Door, k *work) (Answer, *Refusal) {
 }
 
 // carries says whether the record holds something besides events and samples.
-func (k *work) carries() bool { return k.rec.ClockBack != 0 }
+func (k *work) carries() bool { return k.rec.ClockBack != 0 || len(k.rec.Facts) > 0 }
 
 func journalRefusal(err error) *Refusal {
 	switch {
@@ -280,7 +280,7 @@ func (s *Server) release(k *work) {
 	if cap(k.body) > keepBody || cap(k.raw) > keepBody || cap(k.rec.Samples) > 1<<14 {
 		return
 	}
-	rec := record.Record{Events: k.rec.Events[:0], Samples: k.rec.Samples[:0], Results: k.rec.Results[:0], Data: k.rec.Data[:0]}
+	rec := record.Record{Events: k.rec.Events[:0], Samples: k.rec.Samples[:0], Results: k.rec.Results[:0], Facts: k.rec.Facts[:0], Data: k.rec.Data[:0]}
 	k.q = Request{Values: k.q.Values[:0], Attributes: k.q.Attributes[:0], Buckets: k.q.Buckets[:0], Out: k.q.Out[:0]}
 	k.rec, k.body, k.raw = rec, k.body[:0], k.raw[:0]
 	s.requests.Put(k)
