@@ -3,21 +3,25 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // run is the committer: the only goroutine that writes to segments.
 func (l *Log) run() {
 	defer close(l.stopped)
-	for {
+	for closing := false; !closing; {
 		select {
 		case <-l.wake:
 		case <-l.closing:
-			for l.commitNext() {
-			}
-			return
+			closing = true
 		}
+		l.buf = *l.buffers.Get().(*[]byte)
 		for l.commitNext() {
 		}
+		if b := l.buf; cap(b) <= 2*groupBytes {
+			l.buffers.Put(&b) // an idle log's goes with the next collections
+		}
+		l.buf = nil
 	}
 }
 
@@ -117,10 +121,7 @@ func (l *Log) take() []*request {
 	no := l.next
 	l.mu.Unlock()
 
-	if cap(l.buf) > groupBytes && total <= groupBytes {
-		l.buf = nil // one large request must not keep its memory for ever
-	}
-	l.buf = l.buf[:0]
+	l.buf = slices.Grow(l.buf[:0], int(total))
 	index := uint32(0)
 	for _, r := range group {
 		r.first = no

@@ -130,6 +130,7 @@ type Log struct {
 	encoding sync.Mutex // held from taking a group until its payloads are copied
 	trimming sync.Mutex // one TrimBefore at a time
 	windows  sync.Pool  // of *window, for Read
+	buffers  sync.Pool  // of *[]byte, for buf
 
 	wake    chan struct{} // capacity 1: there is something pending
 	closing chan struct{}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Open recovers and opens the log in dir, creating it if need be. The caller
-// holds Lock on dir or on a directory above it. It reads the names in dir and
+// Open recovers and opens the log in dir, which is its own, creating it if need
+// be. The caller holds Lock on a directory above it, or on dir. It reads the names in dir and
 // the newest segment, whatever the size of the log.
 func Open(dir string, o Options) (*Log, error) {
 	o, err := o.withDefaults()
@@ -28,6 +28,7 @@ func Open(dir string, o Options) (*Log, error) {
 		seen:    map[string]bool{},
 	}
 	l.windows.New = func() any { return &window{size: windowSize} }
+	l.buffers.New = func() any { return new([]byte) }
 	if err := l.recover(); err != nil {
 		if l.active != nil {
 			err = errors.Join(err, l.active.file.Close())

@@ -123,7 +123,6 @@ func (l *Log) readFrames(w *window, f File, v view, from uint64, fn func(uint64,
 			if v.before > expect {
 				l.lose(expect, v.before-expect)
 			}
-			l.remember(hint{no: v.before, first: v.first, off: ev.from})
 			return nil
 		case evRecord, evVoid:
 			if ev.frame.no > expect {
@@ -137,6 +136,12 @@ func (l *Log) readFrames(w *window, f File, v view, from uint64, fn func(uint64,
 				l.remember(hint{no: ev.frame.no, first: v.first, off: ev.from})
 				return errStop{err}
 			}
+		}
+		if expect >= v.before {
+			// Complete. What follows is newer than this Read, or the remains
+			// of a commit that failed here and was written elsewhere.
+			l.remember(hint{no: expect, first: v.first, off: sc.off})
+			return nil
 		}
 	}
 }

@@ -162,7 +162,7 @@ func (f *FS) Crashes(o CrashOptions, check func(Crash) error) error {
 			pick := func(k int) bool { return n>>k&1 == 1 }
 			tear := n >= all
 			if all > o.PerPrefix || tear {
-				tear = n%2 == 1 && n > 1
+				tear = tear || n%2 == 1 && n > 1
 				bits := make([]bool, len(volatile))
 				for k := range bits {
 					bits[k] = n == 1 || n > 1 && rng.IntN(2) == 1
