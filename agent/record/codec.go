@@ -41,6 +41,7 @@ func Append(dst []byte, r *Record) []byte {
 		w.flags(x.Up, x.Maintenance, false, false)
 		w.int(x.Duration)
 	}
+	w.values(r.Facts)
 	w.counts(r.RefusedEvents)
 	w.counts(r.RefusedSamples)
 	w.uint(r.Skewed)
@@ -54,7 +55,7 @@ func Decode(b []byte, r *Record) error {
 		return fmt.Errorf("%w: version", ErrMalformed)
 	}
 	d := reader{b: b[2:]}
-	*r = Record{Kind: Kind(b[1]), Events: r.Events[:0], Samples: r.Samples[:0], Results: r.Results[:0], Data: r.Data[:0]}
+	*r = Record{Kind: Kind(b[1]), Events: r.Events[:0], Samples: r.Samples[:0], Results: r.Results[:0], Facts: r.Facts[:0], Data: r.Data[:0]}
 	r.Received = d.int()
 	d.copy(r.Catalog[:])
 	r.Data = append(r.Data, d.bytes()...)
@@ -73,6 +74,9 @@ func Decode(b []byte, r *Record) error {
 		x.Up, x.Maintenance = f&1 != 0, f&2 != 0
 		x.Duration = d.int()
 		r.Results = append(r.Results, x)
+	}
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		r.Facts = append(r.Facts, d.value())
 	}
 	r.RefusedEvents = d.counts()
 	r.RefusedSamples = d.counts()
@@ -134,8 +138,12 @@ func (w *writer) event(e *Event, received int64) {
 	if e.CreatedAt != 0 {
 		w.int(e.CreatedAt)
 	}
-	w.uint(uint64(len(e.Properties)))
-	for _, v := range e.Properties {
+	w.values(e.Properties)
+}
+
+func (w *writer) values(vs []Value) {
+	w.uint(uint64(len(vs)))
+	for _, v := range vs {
 		w.uint(uint64(v.Property))
 		w.uint(uint64(v.Index))
 		w.int(v.Number.Mantissa)
@@ -278,12 +286,16 @@ func (d *reader) event(received int64) (e Event) {
 	if n := d.count(); n > 0 {
 		e.Properties = make([]Value, 0, n)
 		for ; n > 0 && d.err == nil; n-- {
-			v := Value{Property: d.uint16(), Index: d.uint16()}
-			v.Number = Decimal{Mantissa: d.int(), Exponent: d.byte()}
-			e.Properties = append(e.Properties, v)
+			e.Properties = append(e.Properties, d.value())
 		}
 	}
 	return e
+}
+
+func (d *reader) value() Value {
+	v := Value{Property: d.uint16(), Index: d.uint16()}
+	v.Number = Decimal{Mantissa: d.int(), Exponent: d.byte()}
+	return v
 }
 
 func (d *reader) sample(received int64) (s Sample) {

@@ -19,6 +19,7 @@ func full() *Record {
 		Samples: []Sample{{Metric: 2, Attributes: []uint16{1, 0}, Stream: [8]byte{8}, Time: 5, Start: 3, Delta: true,
 			Value: 1.5, Count: 3, Sum: 2.25, Buckets: []uint64{1, 0, 2}}},
 		Results:       []Result{{Probe: 1, Time: 2, Interval: 30e9, Up: true, Maintenance: true, Duration: 12}},
+		Facts:         []Value{{Property: 2, Index: 1}, {Property: 0, Number: Decimal{5, 0}}},
 		RefusedEvents: Counts{1, 2, 3, 4, 5}, Skewed: 1, ClockBack: 2,
 	}
 }

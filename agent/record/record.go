@@ -74,6 +74,7 @@ type Record struct {
 	Events  []Event
 	Samples []Sample
 	Results []Result
+	Facts   []Value // resource attributes that facts read: Property is a position in Catalog.Resource
 
 	RefusedEvents  Counts // events refused before the journal, by reason (up to OverValue)
 	RefusedSamples Counts
