@@ -25,7 +25,8 @@ const domain = "fieldpost/batch/v1\x00"
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Encoder freezes batches. The zero value is ready; keeping one saves its buffers and
-// tables (about 1 MB) from being made anew. Not safe for concurrent use.
+// tables from being made anew: 0.3 MB after an hourly batch, several after the largest.
+// Not safe for concurrent use.
 type Encoder struct {
 	cols   columns
 	zip    deflater

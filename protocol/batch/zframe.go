@@ -15,7 +15,8 @@ type deflater struct{ enc *zstd.Encoder }
 func (d *deflater) deflate(dst, raw []byte) ([]byte, error) {
 	if d.enc == nil {
 		enc, err := zstd.NewWriter(nil,
-			zstd.WithEncoderLevel(zstd.SpeedDefault),
+			// Slower levels gain nothing on columns that are packed already, and take 1 to 5 MB.
+			zstd.WithEncoderLevel(zstd.SpeedFastest),
 			zstd.WithWindowSize(MaxRaw),
 			zstd.WithEncoderConcurrency(1),
 			zstd.WithLowerEncoderMem(true),
