@@ -450,6 +450,31 @@ func TestAFailedSyncIsNotRetried(t *testing.T) {
 	mustAppend(t, l, []byte("five"))
 }
 
+// What a failed sync left half written in the old segment is not damage.
+func TestTheRemainsOfAFailedCommitAreNotDamage(t *testing.T) {
+	fsys := durabletest.New()
+	l := mustOpen(t, dir, small(fsys))
+	mustAppend(t, l, payload(1, 100))
+	fsys.Fail(2, false, nil)
+	mustAppend(t, l, payload(2, 250), payload(3, 250), payload(4, 250))
+	o := durabletest.CrashOptions{PerPrefix: 256, Seed: 5, From: fsys.Ops()}
+	err := fsys.Crashes(o, func(c durabletest.Crash) error {
+		l, err := durable.Open(dir, small(c.FS))
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		got, err := readAll(l)
+		if err != nil || len(got) != 4 || len(l.Health()) != 0 {
+			return fmt.Errorf("%d records, %v, %+v", len(got), err, l.Health())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAFullDiskPasses(t *testing.T) {
 	fsys := durabletest.New()
 	l := mustOpen(t, dir, small(fsys))

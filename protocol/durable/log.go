@@ -58,8 +58,9 @@ type Options struct {
 	// MaxBytes, so that trimming gives room back in steps. Default 16 MiB:
 	// 1,280 files at 20 GB, 16 MiB to scan at a start.
 	SegmentBytes int64
-	// MaxBytes caps the sizes of the log's files together, never exceeded by
-	// a byte. Default 1 GiB.
+	// MaxBytes caps the sizes of the log's files together, reserved room and
+	// kept damage (at most an eighth) included, never exceeded by a byte.
+	// Default 1 GiB.
 	MaxBytes int64
 	// MaxRecord caps one payload. Default 4 MiB, or what fits a segment.
 	MaxRecord int
