@@ -2,10 +2,13 @@ package durable_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -287,5 +290,58 @@ func TestAnAlmostFullLogRecoversWithinItsCap(t *testing.T) {
 	}
 	if s := l.Stats(); s.Quarantined != 0 || s.NotKept == 0 {
 		t.Errorf("nothing could be kept aside, and it says %+v", s)
+	}
+}
+
+// badSector refuses to read a range of one file.
+type badSector struct {
+	durable.FS
+	name     string
+	from, to int64
+	all      bool // refuse every read
+}
+
+type badFile struct {
+	durable.File
+	b *badSector
+}
+
+func (b *badSector) OpenFile(name string, flag int, perm os.FileMode) (durable.File, error) {
+	f, err := b.FS.OpenFile(name, flag, perm)
+	if err != nil || name != b.name {
+		return f, err
+	}
+	return badFile{f, b}, nil
+}
+
+func (f badFile) ReadAt(p []byte, off int64) (int, error) {
+	if f.b.all || off < f.b.to && off+int64(len(p)) > f.b.from {
+		return 0, syscall.EIO
+	}
+	return f.File.ReadAt(p, off)
+}
+
+func TestABadSectorCostsItsRecords(t *testing.T) {
+	fsys := durabletest.New()
+	b := &badSector{FS: fsys, name: filepath.Join(dir, "00000000000000000001.seg"), from: 8192, to: 8704}
+	o := durable.Options{FS: b, SegmentBytes: 64 << 10, MaxBytes: 1 << 20}
+	l := mustOpen(t, dir, o)
+	for i := range 200 {
+		mustAppend(t, l, payload(i+1, 1000))
+	}
+	got := mustRead(t, l)
+	s := l.Stats()
+	// The disk is asked by 4 KiB: up to six records of 1 KiB are in a piece.
+	if lost := 200 - len(got); lost < 1 || lost > 6 || s.SkippedRecords != uint64(lost) || s.DamagedBytes == 0 {
+		t.Errorf("%d records left, %+v", len(got), s)
+	}
+	for _, r := range got {
+		if r.data != string(payload(int(r.no), 1000)) {
+			t.Fatalf("record %d differs", r.no)
+		}
+	}
+	b.all = true
+	if _, err := readAll(l); !errors.Is(err, syscall.EIO) {
+		t.Errorf("nothing readable: %v", err)
 	}
 }

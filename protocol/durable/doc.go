@@ -51,6 +51,8 @@
 // Damage in the middle (a flipped bit, a lost sector) costs the records it
 // touches: a broken payload is passed over by its header, a broken header by
 // searching for the next valid one. Both are counted in SkippedRecords, named
-// by Health, and copied aside before trimming takes the segment. Open scans
+// by Health, and copied aside before trimming takes the segment. Read takes a
+// sector that the disk refuses twice for damage; Open does not and returns the
+// error, since it would go on to overwrite what may be readable later. Open scans
 // only the newest segment; older ones are judged when they are read.
 package durable

@@ -90,7 +90,7 @@ func (l *Log) readSegment(v view, from uint64, fn func(uint64, []byte) error) (e
 			err = fmt.Errorf("closing segment %s: %w", v.path, cerr)
 		}
 	}()
-	w.r, w.buf = f, w.buf[:0]
+	w.r, w.buf, w.salvage = f, w.buf[:0], true
 	err = l.readFrames(w, f, v, from, fn)
 	if stop, ok := err.(errStop); ok {
 		return stop.error
@@ -180,7 +180,7 @@ func (l *Log) readHeader(w *window, v *view) (ok bool, err error) {
 
 // release gives a window back, unless a large record made it large.
 func (l *Log) release(w *window) {
-	w.r = nil
+	w.r, w.salvage = nil, false
 	if cap(w.buf) <= windowSize {
 		l.windows.Put(w)
 	}

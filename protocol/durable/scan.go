@@ -15,6 +15,9 @@ type window struct {
 	buf  []byte
 	off  int64 // of buf[0] in the file
 	size int   // wanted length of buf
+	// salvage: what the disk cannot read, tried twice, reads as zeroes, so
+	// that a bad sector costs its records and not all that follow.
+	salvage bool
 }
 
 // windowSize is read at once: large enough that a disk streams, small enough
@@ -33,12 +36,43 @@ func (w *window) peek(off int64, n int) ([]byte, error) {
 	}
 	w.buf = w.buf[:want]
 	got, err := w.r.ReadAt(w.buf, off)
+	if err != nil && !errors.Is(err, io.EOF) && w.salvage {
+		got, err = w.readPieces(off, err)
+	}
 	w.buf, w.off = w.buf[:got], off
 	if err != nil && !errors.Is(err, io.EOF) {
 		w.buf = w.buf[:0]
 		return nil, fmt.Errorf("reading at %d: %w", off, err)
 	}
 	return w.buf[:min(n, got)], nil
+}
+
+// readPieces fills buf piece by piece around what cannot be read. If nothing
+// can, that is not a bad sector, and the error stands.
+func (w *window) readPieces(off int64, cause error) (got int, err error) {
+	const piece = 4096
+	readable := false
+	for got < len(w.buf) {
+		b := w.buf[got:min(got+piece, len(w.buf))]
+		n, err := w.r.ReadAt(b, off+int64(got))
+		if err != nil && !errors.Is(err, io.EOF) {
+			n, err = w.r.ReadAt(b, off+int64(got))
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			clear(b)
+			got += len(b)
+			continue
+		}
+		got += n
+		readable = readable || n > 0
+		if err != nil {
+			break
+		}
+	}
+	if !readable {
+		return 0, cause
+	}
+	return got, nil
 }
 
 // scanner walks the frames of one segment. It yields the records that are
