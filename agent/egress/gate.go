@@ -17,6 +17,7 @@ package egress
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -39,6 +40,7 @@ const (
 	OtherGrain    Reason = "other_grain"     // this grain stays at the site
 	SmallSite     Reason = "small_site"      // traffic per hour at a site with fewer than 20 users
 	GroupTooSmall Reason = "group_too_small" // no code book has two answers for so few people
+	StillOpen     Reason = "still_open"      // the window has not closed
 	NotSiteTotal  Reason = "not_site_total"  // about people, and not the site's total of active users
 )
 
@@ -57,6 +59,8 @@ func (r Reason) Text() string {
 		return "hours would tell who worked when at a site with fewer than 20 users; days leave"
 	case GroupTooSmall:
 		return "too few people: no answer could hide a single one"
+	case StillOpen:
+		return "the window has not closed yet"
 	case NotSiteTotal:
 		return "about people only the site's weekly total leaves"
 	}
@@ -94,6 +98,7 @@ type Gate struct {
 type group struct {
 	Size    int  `json:"size"`     // the group size in force for the block
 	Named   bool `json:"named"`    // by the customer, and not rounded
+	Used    bool `json:"used"`     // a figure was answered with it
 	Users28 bool `json:"users_28"` // at least smallSite users were active in the 28 days before the block
 }
 
@@ -123,6 +128,19 @@ func (g *Gate) Begin(t time.Time, p Policy, s Sizes) {
 			delete(g.groups, old)
 		}
 	}
+}
+
+// Name lets a number of people that the customer named take effect in the block that holds t, if no
+// figure about people was answered with the block's size yet; from the next block on it does
+// anyway.
+func (g *Gate) Name(t time.Time, p Policy) {
+	start := report.WindowStart(report.Block12w, t, g.zone)
+	n, ok := g.groups[start]
+	if !ok || n.Used || p.People <= 0 {
+		return
+	}
+	n.Size, n.Named = p.People, true
+	g.groups[start] = n
 }
 
 // Fixed reports whether the group size of t's block is fixed.
@@ -206,13 +224,35 @@ func (g *Gate) grain(w Window, m *catalog.Measure, begin time.Time) Reason {
 	return Leaves
 }
 
+// block is the group of t's block; where nothing at all was received in a block, that of the newest
+// one before it.
 func (g *Gate) block(t time.Time) group {
-	return g.groups[report.WindowStart(report.Block12w, t, g.zone)]
+	start := report.WindowStart(report.Block12w, t, g.zone)
+	var best group
+	newest := int64(math.MinInt64)
+	for s, n := range g.groups {
+		if s <= start && s > newest {
+			best, newest = n, s
+		}
+	}
+	return best
+}
+
+// use marks that a figure of t's block was answered with its size.
+func (g *Gate) use(t time.Time) {
+	start := report.WindowStart(report.Block12w, t, g.zone)
+	if n, ok := g.groups[start]; ok && !n.Used {
+		n.Used = true
+		g.groups[start] = n
+	}
 }
 
 // rule decides the form of one series of a window about people. It sees no value.
 func (g *Gate) rule(s report.Series, w Window, m *catalog.Measure, p Policy) ruling {
-	level := p.Statement.Effective(m, p.Accepted).Level
+	level := exchange.Off
+	if p.Statement != nil {
+		level = p.Statement.Effective(m, p.Accepted).Level
+	}
 	siteTotal := s.Breakdown == 0 && s.Field == report.Value && len(m.Where) == 0 && len(m.WhereUser) == 0 &&
 		(m.Kind == catalog.ActiveUsers || m.Kind == catalog.Count)
 	if siteTotal && level.AtLeast(exchange.Totals) {
@@ -227,7 +267,46 @@ func (g *Gate) rule(s report.Series, w Window, m *catalog.Measure, p Policy) rul
 	if book == nil {
 		return ruling{form: report.Suppressed, reason: GroupTooSmall}
 	}
+	g.use(begin)
 	return ruling{form: report.Band, book: book}
+}
+
+// Show is the form in which the site's own screens may show a figure: what leaves could tell no more
+// about people, so the console is no monitor. total says that it is a total with the whole number v.
+func (g *Gate) Show(w Window, p Policy, total bool, v float64, closed bool) (report.Form, report.Interval, Reason) {
+	m := &w.Catalog.Measures[w.Measure]
+	begin, _ := report.WindowTimes(w.Grain, w.Start, g.zone)
+	switch m.Subject {
+	case catalog.Machine:
+		return report.Exact, report.Interval{}, Leaves
+	case catalog.Traffic:
+		if w.Grain < report.Hour || w.Grain == report.Hour && !g.block(begin).Users28 {
+			return report.Suppressed, report.Interval{}, SmallSite
+		}
+		return report.Exact, report.Interval{}, Leaves
+	}
+	if !total {
+		return report.Suppressed, report.Interval{}, NotSiteTotal
+	}
+	s := report.Series{Measure: uint16(w.Measure), Field: report.Value, Grain: w.Grain}
+	r := ruling{form: report.Suppressed, reason: OtherGrain}
+	if g.grain(w, m, begin) == Leaves {
+		r = g.rule(s, w, m, p)
+	}
+	if !closed && r.form != report.Suppressed { // a figure that still moves would be told many times
+		return report.Suppressed, report.Interval{}, StillOpen
+	}
+	switch r.form {
+	case report.Band:
+		i := r.book.Answer(v)
+		if i.Known() {
+			return report.Exact, i, Leaves
+		}
+		return report.Band, i, Leaves
+	case report.Exact:
+		return report.Exact, report.Interval{Lo: v, Hi: v}, Leaves
+	}
+	return report.Suppressed, report.Interval{}, r.reason
 }
 
 // firstTotal is the measure that counts as the site's total of active users: the first

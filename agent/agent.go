@@ -1,0 +1,332 @@
+// Package agent puts the site's rooms together: it opens a state directory, wires the stages
+// through their small interfaces, and runs them.
+//
+//	product ──HTTP──▶ intake ─▶ journal ─▶ site{ measure ─▶ egress ─▶ shelf } ─▶ outbox ─▶ uplink ══▶ collector
+//	targets ◀─probe─────────────┘              │      ▲                             │          │
+//	                                     checkpoint   consent ◀── control ◀── cli   └─▶ ledger ◀┘
+//	                                           └────▶ console
+//
+// Invariants: the journal is the site's truth. The fold, the gate's group sizes and the shelf
+// of judged figures are a function of it and are committed together, in one checkpoint; what
+// came after the checkpoint is read again. Time closes windows only through the journal
+// (Tick records), so that a replay after a crash sees what was seen before it. A batch is
+// frozen only after a checkpoint that holds its figures.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+	_ "time/tzdata" // a site without zone files must still know where its day begins
+
+	"github.com/fieldpost/fieldpost/agent/consent"
+	"github.com/fieldpost/fieldpost/agent/console"
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/identity"
+	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/otlp"
+	"github.com/fieldpost/fieldpost/agent/intake/segment"
+	"github.com/fieldpost/fieldpost/agent/journal"
+	"github.com/fieldpost/fieldpost/agent/ledger"
+	"github.com/fieldpost/fieldpost/agent/measure/history"
+	"github.com/fieldpost/fieldpost/agent/outbox"
+	"github.com/fieldpost/fieldpost/agent/probe"
+	"github.com/fieldpost/fieldpost/agent/settings"
+	"github.com/fieldpost/fieldpost/agent/uplink"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/durable"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+)
+
+// Config of an agent. Settings comes from package settings.
+type Config struct {
+	Settings    settings.Config
+	Version     string
+	Simulated   bool         // a new state is fed by replays; an existing state keeps its kind
+	CatalogFile []byte       // a catalog for a state that is not enrolled: everything is measured locally
+	FS          durable.FS   // default durable.OS()
+	Logger      *slog.Logger // default: silent
+}
+
+// Agent is one open state directory. Its methods are safe for concurrent use.
+type Agent struct {
+	cfg  Config
+	log  *slog.Logger
+	zone *time.Location
+	lock io.Closer
+
+	id        *identity.Identity
+	consent   *consent.Consent
+	ledger    *ledger.Ledger
+	outbox    *outbox.Outbox
+	journal   *journal.Journal // nil in a simulated state: the recorded file is the journal
+	uplink    *uplink.Client   // nil when not enrolled
+	probes    *probe.Runner
+	clock     *intake.Clock
+	words     atomic.Pointer[intake.Vocabulary]
+	running   atomic.Bool
+	virtualNS atomic.Int64 // simulated: the virtual clock, unix ns; 0 before the first event
+
+	mu       sync.Mutex // guards everything below
+	moved    *sync.Cond // applied has risen
+	store    *history.Store
+	gate     *egress.Gate
+	policy   egress.Policy // as the fold has seen it: by the records applied so far
+	applied  uint64        // the newest record applied
+	saved    time.Time     // of the last checkpoint, real time
+	catalogs map[exchange.Hash]*catalog.Catalog
+	current  *catalog.Catalog // in force; nil: none
+	stays    []control.Line   // figures of the newest closed windows that do not leave
+	progress map[string]int   // simulated: lines read of each recorded file
+	alsoNS   int64            // simulated: Received of the newest further record that was fed
+	delivery delivery
+
+	send sync.Mutex // one delivery at a time
+}
+
+// Exists reports whether a state stands in dir.
+func Exists(dir string) bool {
+	_, err := identity.Peek(durable.OS(), dir)
+	return err == nil
+}
+
+// Open opens the state directory of cfg, or makes it, and brings the fold up to the journal's
+// end. The caller closes the agent.
+func Open(cfg Config) (*Agent, error) {
+	if cfg.FS == nil {
+		cfg.FS = durable.OS()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	zone, err := time.LoadLocation(cfg.Settings.Zone)
+	if err != nil {
+		return nil, refuse("zone_unknown", "the time zone "+cfg.Settings.Zone+" is not known", "zone: Europe/Berlin", 2)
+	}
+	dir := cfg.Settings.State
+	if err := durable.MkdirAll(cfg.FS, dir, 0o700); err != nil {
+		return nil, stateError(dir, err)
+	}
+	lock, err := durable.Lock(dir)
+	if err != nil {
+		return nil, stateError(dir, err)
+	}
+	a := &Agent{cfg: cfg, log: cfg.Logger, zone: zone, lock: lock, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}}
+	a.moved = sync.NewCond(&a.mu)
+	if err := a.open(); err != nil {
+		return nil, errors.Join(stateError(dir, err), a.Close())
+	}
+	return a, nil
+}
+
+func (a *Agent) open() (err error) {
+	dir, fsys := a.cfg.Settings.State, a.cfg.FS
+	if s, err := identity.Peek(fsys, dir); err == nil {
+		a.cfg.Simulated = s.Simulated
+	}
+	if a.id, err = identity.Open(fsys, dir, a.cfg.Simulated, time.Now()); err != nil {
+		return err
+	}
+	if err := a.openCatalogs(); err != nil {
+		return err
+	}
+	a.consent, err = consent.Open(consent.Config{Dir: filepath.Join(dir, "consent"), FS: fsys, Key: a.id.Key,
+		Simulated: a.cfg.Simulated, Lock: a.cfg.Settings.ConsentLock, DoNot: a.cfg.Settings.DoNotTrack})
+	if err != nil {
+		return err
+	}
+	if err := a.openDelivery(); err != nil {
+		return err
+	}
+	if err := a.openSite(); err != nil {
+		return err
+	}
+	if a.cfg.Simulated {
+		a.clock = intake.NewClock(a.virtual, 0)
+		a.refreshWords()
+		return nil
+	}
+	if err := a.openJournal(); err != nil {
+		return err
+	}
+	a.refreshWords()
+	a.openProbes()
+	return nil
+}
+
+func (a *Agent) openJournal() (err error) {
+	dir, fsys := a.cfg.Settings.State, a.cfg.FS
+	a.journal, err = journal.Open(filepath.Join(dir, "journal"), journal.Config{FS: fsys, MaxBytes: a.cfg.Settings.JournalMax,
+		MinNext: a.applied + 1, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.clock = intake.NewClock(time.Now, a.journal.LastReceived())
+	return a.catchUp(context.Background())
+}
+
+func (a *Agent) openCatalogs() error {
+	kept, bad, err := a.id.Catalogs()
+	if err != nil {
+		return err
+	}
+	for _, name := range bad {
+		a.log.Warn("catalog does not verify and is left out", "file", name)
+	}
+	a.catalogs = kept
+	if a.cfg.CatalogFile == nil {
+		return nil
+	}
+	if a.id.Enrolment != nil {
+		return refuse("catalog_not_yours", "an enrolled agent takes its catalog from the vendor, signed", "leave --catalog out", 2)
+	}
+	c, err := catalog.Parse(a.cfg.CatalogFile)
+	if err != nil {
+		return refuse("catalog_invalid", err.Error(), "fieldpost-collector catalog check FILE", 2)
+	}
+	if err := a.id.KeepCatalog(c, nil); err != nil {
+		return err
+	}
+	a.catalogs[c.Hash], a.current = c, c
+	return nil
+}
+
+func (a *Agent) openProbes() {
+	var checks []probe.Check
+	for _, p := range a.cfg.Settings.Probes {
+		i := -1
+		if a.current != nil {
+			i = a.current.Probe(p.ID)
+		}
+		if i < 0 {
+			continue // named by no catalog yet; status says so
+		}
+		checks = append(checks, probe.Check{ID: p.ID, Index: uint16(i), HTTP: p.HTTP, TCP: p.TCP, Interval: p.Interval,
+			Timeout: p.Timeout, Status: p.Status, Contains: p.Contains})
+	}
+	opened := time.Now() // work announced before the agent read of it is maintenance, later work is not
+	a.probes = probe.New(probe.Config{Checks: checks, Sink: sink{a}, Logger: a.log, Maintenance: func(id string, t time.Time) bool {
+		for _, m := range a.cfg.Settings.Maintenance {
+			for _, p := range m.Probes {
+				if p == id && opened.Before(m.From) && !t.Before(m.From) && t.Before(m.To) {
+					return true
+				}
+			}
+		}
+		return false
+	}})
+}
+
+// Run serves the product, the console and the command line, and sends what may leave, until ctx
+// ends. It returns the first failure that stopped it.
+func (a *Agent) Run(ctx context.Context) error {
+	if a.cfg.Simulated {
+		return refuse("state_simulated", "this state is fed by replays on a virtual clock", "use another --state for a real agent", 2)
+	}
+	listeners, err := a.listen()
+	if err != nil {
+		return err
+	}
+	a.running.Store(true)
+	defer a.running.Store(false)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	run := func(name string, fn func(context.Context) error) {
+		wg.Go(func() {
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("running %s: %w", name, err))
+			}
+		})
+	}
+	in := intake.New(intake.Config{Vocabulary: a.words.Load, Journal: a.journal, Clock: a.clock, Logger: a.log,
+		Doors: []intake.Door{segment.New(segment.Config{WriteKeys: a.cfg.Settings.WriteKeys}), otlp.Door{}}})
+	run("intake", func(ctx context.Context) error { return in.Serve(ctx, listeners.intake) })
+	if listeners.console != nil {
+		con := console.New(console.Config{Site: a, Dir: a.cfg.Settings.State, Address: listeners.console.Addr().String(), Logger: a.log})
+		run("console", func(ctx context.Context) error { return con.Serve(ctx, listeners.console) })
+	}
+	run("control", func(ctx context.Context) error { return serve(ctx, listeners.control, control.Handler(a)) })
+	run("measuring", a.tail)
+	run("clock", a.tick)
+	run("probes", a.probes.Run)
+	run("delivery", a.deliver)
+	a.log.Info("agent is running", "listen", listeners.intake.Addr().String(), "console", a.cfg.Settings.Console)
+	<-ctx.Done()
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+type listeners struct{ intake, console, control net.Listener }
+
+func (a *Agent) listen() (l listeners, err error) {
+	open := func(what, addr string) net.Listener {
+		if err != nil {
+			return nil
+		}
+		var n net.Listener
+		if n, err = net.Listen("tcp", addr); err != nil {
+			err = refuse("port_in_use", fmt.Sprintf("the %s cannot listen on %s: %v", what, addr, err), "stop what listens there, or set another address", 1)
+		}
+		return n
+	}
+	l.intake = open("intake", a.cfg.Settings.Listen)
+	if a.cfg.Settings.Console != "off" {
+		l.console = open("console", a.cfg.Settings.Console)
+	}
+	if err == nil {
+		l.control, err = control.Listen(a.cfg.Settings.State)
+	}
+	if err != nil {
+		for _, n := range []net.Listener{l.intake, l.console} {
+			if n != nil {
+				n.Close()
+			}
+		}
+	}
+	return l, err
+}
+
+// Close writes a last checkpoint and closes everything. Closing twice is harmless.
+func (a *Agent) Close() error {
+	var errs []error
+	if a.store != nil {
+		errs = append(errs, a.checkpoint())
+		a.store = nil
+	}
+	if a.uplink != nil {
+		a.uplink.Close()
+	}
+	if a.journal != nil {
+		errs = append(errs, a.journal.Close())
+		a.journal = nil
+	}
+	if a.ledger != nil {
+		errs = append(errs, a.ledger.Close())
+		a.ledger = nil
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+		a.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Now is the site's clock: the wall's, or the virtual one of a simulated state.
+func (a *Agent) now() time.Time {
+	if a.cfg.Simulated {
+		return a.virtual()
+	}
+	return time.Now()
+}

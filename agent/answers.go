@@ -1,0 +1,394 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/consent"
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/ledger"
+	"github.com/fieldpost/fieldpost/agent/measure"
+	"github.com/fieldpost/fieldpost/agent/outbox"
+	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/protocol/batch"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+var _ control.Site = (*Agent)(nil)
+
+// Query is the site's own figures, in the forms the gate lets the site's own screens show.
+func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, error) {
+	a.mu.Lock()
+	c := a.current
+	a.mu.Unlock()
+	if c == nil {
+		return nil, refuse("catalog_missing", "there is no catalog yet, so nothing is measured", "fieldpost-agent enroll, or replay --catalog FILE", 1)
+	}
+	m, i := c.Measure(q.Measure)
+	if m == nil {
+		ids := []string{}
+		for i := range c.Measures {
+			ids = append(ids, c.Measures[i].ID)
+		}
+		hint := "--measure " + catalog.Nearest(q.Measure, ids)
+		return nil, refuse("measure_unknown", fmt.Sprintf("there is no measure %q", q.Measure), hint, 2)
+	}
+	g, err := report.ParseGrain(q.Grain)
+	if err != nil || !m.HasGrain(g) {
+		names := []string{}
+		for _, g := range m.Grains() {
+			names = append(names, g.String())
+		}
+		return nil, refuse("grain_unknown", fmt.Sprintf("%s has no grain %q", m.ID, q.Grain), "--grain "+strings.Join(names, ", "), 2)
+	}
+	if q.Exact {
+		if err := a.allowExact(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	lines, err := a.store.Fold().Query(measure.Query{Measure: q.Measure, Grain: g, By: q.By, From: q.From, To: q.To})
+	if err != nil {
+		return nil, refuse("query_refused", err.Error(), "fieldpost-agent catalog", 2)
+	}
+	out := make([]json.RawMessage, 0, len(lines))
+	for _, l := range lines {
+		var b []byte
+		if q.Exact {
+			b, err = json.Marshal(l)
+		} else {
+			b, err = a.shown(c, i, g, l)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("writing a line: %w", err)
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// shownLine is a line whose figure is not told exactly.
+type shownLine struct {
+	Measure string            `json:"measure"`
+	Grain   string            `json:"grain"`
+	Start   string            `json:"start"`
+	Dims    map[string]string `json:"dims"`
+	Value   any               `json:"value"` // null
+	Form    string            `json:"form"`
+	Lo      *float64          `json:"lo,omitempty"`
+	Hi      *float64          `json:"hi,omitempty"` // absent with lo present: open top
+	Why     string            `json:"why,omitempty"`
+	Closed  bool              `json:"closed"`
+}
+
+// shown gives a line the form the site's own screens may show it in.
+func (a *Agent) shown(c *catalog.Catalog, i int, g report.Grain, l measure.Line) ([]byte, error) {
+	start, err := report.ParseStart(g, l.Start)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := l.Value.(int64)
+	form, in, why := a.gate.Show(egress.Window{Catalog: c, Measure: i, Grain: g, Start: start}, a.policy, len(l.Dims) == 0 && ok, float64(v), l.Closed)
+	if form == report.Exact {
+		return json.Marshal(l)
+	}
+	s := shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: form.String(), Why: why.Text(), Closed: l.Closed}
+	if form.HasNumbers() {
+		s.Lo = &in.Lo
+		if in.Hi < 1e300 {
+			s.Hi = &in.Hi
+		}
+	}
+	return json.Marshal(s)
+}
+
+// allowExact lets the owner of the state see exact figures where the site allows it, and records each
+// use. A state that is not enrolled has nobody to be protected from: it holds recorded events.
+func (a *Agent) allowExact(ctx context.Context, q control.Query) error {
+	if a.id.Enrolment == nil && a.cfg.Simulated {
+		return nil
+	}
+	if !a.cfg.Settings.LocalExact {
+		return refuse("exact_not_allowed", "exact figures are not shown at this site", "set local_exact: true, after talking to those it concerns", 1)
+	}
+	return a.record(ctx, ledger.Query, q)
+}
+
+// Preview is exactly what would leave now.
+func (a *Agent) Preview(ctx context.Context) (control.Preview, error) {
+	p := control.Preview{}
+	if e := a.id.Enrolment; e != nil {
+		p.To = e.URL
+	}
+	switch err := a.blocked(); {
+	case a.uplink == nil:
+		p.Blocked = "this agent is not enrolled with any vendor"
+	case a.cfg.Settings.DoNotTrack:
+		p.Blocked = "DO_NOT_TRACK is set"
+	case err != nil:
+		p.Blocked = err.Error()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p.Next = a.delivery.next.UTC()
+	byOrigin := map[outbox.Origin][]report.Cell{}
+	a.outbox.Shelved(func(o outbox.Origin, cell report.Cell) bool {
+		byOrigin[o] = append(byOrigin[o], cell)
+		if l, ok := a.line(o.Catalog, cell); ok {
+			p.Leaves = append(p.Leaves, l)
+		}
+		return ctx.Err() == nil
+	})
+	p.Bytes = a.bytes(byOrigin)
+	p.Stays = slices.Clone(a.stays)
+	return p, ctx.Err()
+}
+
+// bytes is what freezing the cells would take on the wire.
+func (a *Agent) bytes(cells map[outbox.Origin][]report.Cell) (n int) {
+	var e batch.Encoder
+	for o, cs := range cells {
+		slices.SortFunc(cs, func(x, y report.Cell) int {
+			return cmp.Or(x.Series.Compare(y.Series), cmp.Compare(x.Start, y.Start))
+		})
+		h := batch.Header{Agent: batch.ID(exchange.AgentID(a.id.Key.Public().(ed25519.PublicKey))), Seq: 2, Prev: o.Catalog,
+			Catalog: o.Catalog, Consent: o.Consent, Created: a.now().Unix(), Simulated: o.Simulated, Zone: o.Zone, Tzdata: o.Tzdata}
+		for len(cs) > 0 {
+			fit := max(e.Fit(cs, batch.MaxWire), 1)
+			wire, err := e.Freeze(h, cs[:fit], a.id.Key)
+			if err != nil {
+				break
+			}
+			n += len(wire)
+			cs = cs[fit:]
+		}
+	}
+	return n
+}
+
+func (a *Agent) line(hash exchange.Hash, cell report.Cell) (control.Line, bool) {
+	c := a.catalogs[hash]
+	if c == nil {
+		return control.Line{}, false
+	}
+	f, err := c.Resolve(cell)
+	if err != nil {
+		return control.Line{}, false
+	}
+	m := &c.Measures[cell.Measure]
+	l := control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose}
+	if f.Form == report.Suppressed {
+		l.Reason, l.Why = string(egress.NotSiteTotal), "leaves as “withheld”: too few people, or not the site's weekly total"
+	}
+	return l, true
+}
+
+// Ledger is what left, newest first.
+func (a *Agent) Ledger(ctx context.Context, q control.LedgerQuery) (control.Ledger, error) {
+	var out control.Ledger
+	if q.Verify {
+		err := a.ledger.Verify()
+		ok := err == nil
+		if out.Verified = &ok; !ok {
+			out.Problem = err.Error()
+		}
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = 50
+	}
+	f := ledger.Filter{Newest: limit, WithBatch: q.Figures}
+	if q.Epoch != nil {
+		f.Epoch = *q.Epoch
+	}
+	switch q.Kind {
+	case "":
+	case "quarantined":
+		f.Kind, f.Newest = ledger.Batch, 0
+	case "exact":
+		f.Kind = ledger.Query
+	default:
+		f.Kind = ledger.Kind(q.Kind)
+	}
+	for e, err := range a.ledger.Entries(f) {
+		if err != nil {
+			return out, fmt.Errorf("reading the ledger: %w", err)
+		}
+		if q.Kind == "quarantined" && e.Acknowledged() {
+			continue
+		}
+		out.Entries = append(out.Entries, a.entry(e, q.Figures))
+	}
+	slices.Reverse(out.Entries)
+	if len(out.Entries) > limit {
+		out.Entries = out.Entries[:limit]
+	}
+	return out, ctx.Err()
+}
+
+// Catalog is what the vendor asks for, in plain words.
+func (a *Agent) Catalog(context.Context) (control.Catalog, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := a.current
+	if c == nil {
+		return control.Catalog{}, refuse("catalog_missing", "there is no catalog yet", "fieldpost-agent status", 1)
+	}
+	out := control.Catalog{Name: c.Name, Version: c.Version, Vendor: c.Vendor, Hash: c.Hash, Raw: c.Raw, Changes: []control.Change{}}
+	st, decided := a.consent.Current()
+	var accepted *catalog.Catalog
+	if decided && st.Statement.CatalogVersion > 0 {
+		out.Accepted, accepted = st.Statement.CatalogVersion, a.catalogs[st.Statement.Catalog]
+	}
+	if accepted != nil {
+		for _, d := range catalog.Diff(accepted, c) {
+			out.Changes = append(out.Changes, control.Change{Kind: string(d.Kind), Measure: d.Measure, Text: d.Text})
+		}
+	}
+	for i := range c.Measures {
+		m := &c.Measures[i]
+		x := control.Measure{ID: m.ID, Kind: string(m.Kind), Subject: string(m.Subject), Category: m.Category, Question: m.Question, Purpose: m.Purpose,
+			Owner: m.Owner, Kept: kept(m.Retention), Expires: m.Expires, By: m.By, Leaves: m.Leaves.String(), Level: exchange.Off, Target: m.Target}
+		for _, g := range m.Grains() {
+			x.Grains = append(x.Grains, g.String())
+		}
+		if mt, _ := c.Metric(m.Metric); mt != nil {
+			x.Unit = mt.Unit
+		}
+		if decided {
+			x.Level = st.Statement.Effective(m, accepted).Level
+		}
+		out.Measures = append(out.Measures, x)
+	}
+	return out, nil
+}
+
+func kept(d time.Duration) string {
+	if d == 0 {
+		return "for ever"
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// Consent is the decision in force and all before it.
+func (a *Agent) Consent(context.Context) (control.Consent, error) {
+	out := control.Consent{Locked: a.cfg.Settings.ConsentLock, DoNotTrack: a.cfg.Settings.DoNotTrack, Levels: []exchange.Decision{}}
+	for _, s := range a.consent.History() {
+		st := s.Statement
+		out.History = append(out.History, control.ConsentEntry{Number: st.Number, At: time.Unix(st.Decided, 0).UTC(), By: s.Record.By,
+			Ticket: s.Record.Ticket, Levels: st.Categories, Paused: st.Paused, Hash: s.Signed.Hash()})
+	}
+	s, ok := a.consent.Current()
+	if !ok {
+		return out, nil
+	}
+	st := s.Statement
+	out.Decided, out.Number, out.Paused, out.At = len(st.Categories) > 0, st.Number, st.Paused, time.Unix(st.Decided, 0).UTC()
+	out.By, out.Ticket, out.Counter, out.People = s.Record.By, s.Record.Ticket, s.Record.CountersignedBy, s.Record.People
+	out.Levels = append(out.Levels, st.Categories...)
+	if st.CatalogVersion > 0 {
+		out.Catalog = fmt.Sprintf("%s %d", st.CatalogName, st.CatalogVersion)
+	}
+	return out, nil
+}
+
+// Decide makes a decision: on disk, in the journal, on the ledger, and in what is collected from now on.
+func (a *Agent) Decide(ctx context.Context, d control.Decision) (control.Consent, error) {
+	a.mu.Lock()
+	c := a.current
+	a.mu.Unlock()
+	if a.cfg.Simulated && a.now().Unix() <= 0 {
+		return control.Consent{}, refuse("clock_not_started", "the virtual clock has not started", "fieldpost-agent replay --consent usage=aggregate FILE", 2)
+	}
+	ch := consent.Change{Levels: d.Levels, Pause: d.Pause, By: d.By, Ticket: d.Ticket, Counter: d.Counter, People: d.People}
+	if d.From != nil {
+		ch.From = *d.From
+	}
+	if d.Accept {
+		ch.Accept = c
+	}
+	before, _ := a.consent.Current()
+	s, err := a.consent.Decide(a.now(), ch)
+	if err != nil {
+		code, hint := "consent_refused", "fieldpost-agent consent set --help"
+		if errors.Is(err, consent.ErrLocked) {
+			code, hint = "consent_locked", "ask whoever owns the configuration: consent_lock"
+		}
+		if errors.Is(err, consent.ErrNoAccept) {
+			hint = "enrol and check in first, so that there is a catalog to read: fieldpost-agent enroll"
+		}
+		return control.Consent{}, refuse(code, err.Error(), hint, 1)
+	}
+	a.refreshWords() // off stops here, before anything else
+	if err := a.decided(ctx, before, s); err != nil {
+		return control.Consent{}, err
+	}
+	return a.Consent(ctx)
+}
+
+// decided carries a decision to everything that acts on it.
+func (a *Agent) decided(ctx context.Context, before, s consent.State) error {
+	data, err := json.Marshal(s.Signed)
+	if err != nil {
+		return fmt.Errorf("writing a decision: %w", err)
+	}
+	a.mu.Lock()
+	c := a.current
+	a.mu.Unlock()
+	if err := a.journalControl(ctx, record.Consent, data, c); err != nil {
+		return err
+	}
+	if err := a.record(ctx, ledger.Consent, struct {
+		Statement exchange.SignedStatement `json:"statement"`
+		Record    consent.Record           `json:"record"`
+	}{s.Signed, s.Record}); err != nil {
+		return err
+	}
+	if err := a.withdraw(ctx, before.Statement, s.Statement); err != nil {
+		return err
+	}
+	return a.checkpoint()
+}
+
+// withdraw deletes what waits of categories that may no longer leave.
+func (a *Agent) withdraw(ctx context.Context, before, now exchange.Statement) error {
+	narrowed := false
+	for _, d := range before.Categories {
+		if !now.Decision(d.Category).Level.AtLeast(d.Level) {
+			narrowed = true
+		}
+	}
+	if !narrowed {
+		return nil
+	}
+	_, err := a.outbox.Withdraw(ctx, func(o outbox.Origin, cell report.Cell) bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		c := a.catalogs[o.Catalog]
+		if c == nil || int(cell.Measure) >= len(c.Measures) {
+			return false
+		}
+		category := c.Measures[cell.Measure].Category
+		return now.Decision(category).Level.AtLeast(before.Decision(category).Level)
+	})
+	return err
+}
+
+// Send checks in and sends what waits now.
+func (a *Agent) Send(ctx context.Context) (control.Sent, error) {
+	if a.uplink == nil {
+		return control.Sent{}, refuse("not_enrolled", "this agent is not enrolled with any vendor", "fieldpost-agent enroll --token-file FILE", 1)
+	}
+	return a.sendAll(ctx)
+}

@@ -1,0 +1,290 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/measure"
+	"github.com/fieldpost/fieldpost/agent/measure/history"
+	"github.com/fieldpost/fieldpost/agent/outbox"
+	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/durable"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// checkpointEvery bounds what a start reads again: at 50,000 events a second, a minute is 3 million
+// events, folded in about 12 s.
+const checkpointEvery = time.Minute
+
+// maxStays bounds the figures kept to show what does not leave: two windows of 60 measures with 40
+// values each.
+const maxStays = 5000
+
+// saved is what the root adds to a checkpoint, so that it commits with the fold.
+type saved struct {
+	Gate     json.RawMessage `json:"gate"`
+	Shelf    []byte          `json:"shelf"`
+	Consent  exchange.Hash   `json:"consent"`
+	Catalog  exchange.Hash   `json:"catalog"`
+	Progress map[string]int  `json:"progress,omitempty"`
+	Virtual  int64           `json:"virtual,omitempty"` // unix ns, simulated
+	Also     int64           `json:"also,omitempty"`
+}
+
+// openSite restores fold, gate and shelf from the last checkpoint.
+func (a *Agent) openSite() (err error) {
+	a.gate = egress.New(a.zone)
+	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Measure: measure.Config{
+		Zone: a.zone, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.closed,
+		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
+		Facts:       map[string]string{"agent.version": a.cfg.Version, "agent.os": runtime.GOOS, "agent.arch": runtime.GOARCH},
+	}})
+	if err != nil {
+		return err
+	}
+	a.applied = a.store.Position()
+	a.saved = time.Now()
+	if len(a.store.Extra()) == 0 {
+		return a.openOutbox(nil)
+	}
+	var s saved
+	if err := json.Unmarshal(a.store.Extra(), &s); err != nil {
+		return fmt.Errorf("reading the checkpoint: %w", err)
+	}
+	if err := a.gate.Load(s.Gate); err != nil {
+		return err
+	}
+	if err := a.openOutbox(s.Shelf); err != nil {
+		return err
+	}
+	if s.Progress != nil {
+		a.progress = s.Progress
+	}
+	a.virtualNS.Store(s.Virtual)
+	a.alsoNS = s.Also
+	if c := a.catalogs[s.Catalog]; c != nil {
+		a.current = c
+	}
+	a.adoptPolicy(s.Consent)
+	return nil
+}
+
+// byPrefix finds a catalog for the fold. It is called with mu held.
+func (a *Agent) byPrefix(prefix [8]byte) *catalog.Catalog {
+	for h, c := range a.catalogs {
+		if [8]byte(h[:8]) == prefix {
+			return c
+		}
+	}
+	return nil
+}
+
+// apply folds one record in. mu is held.
+func (a *Agent) apply(no uint64, r *record.Record) error {
+	if t := time.Unix(0, r.Received); !a.gate.Fixed(t) {
+		a.gate.Begin(t, a.policy, sizes{a.store.Fold(), r.Received})
+	}
+	if err := a.store.Fold().Apply(no, r); err != nil {
+		return fmt.Errorf("measuring record %d: %w", no, err)
+	}
+	switch r.Kind {
+	case record.Consent:
+		a.adoptPolicy(exchange.SignedStatement{Raw: statementRaw(r.Data)}.Hash())
+		a.gate.Name(time.Unix(0, r.Received), a.policy)
+	case record.Adopted:
+		if len(r.Data) == len(exchange.Hash{}) {
+			if c := a.catalogs[exchange.Hash(r.Data)]; c != nil {
+				a.current = c
+			}
+		}
+	}
+	a.applied = no
+	a.moved.Broadcast()
+	return nil
+}
+
+// statementRaw is the statement inside a Consent record.
+func statementRaw(data []byte) []byte {
+	var s exchange.SignedStatement
+	if json.Unmarshal(data, &s) != nil {
+		return nil
+	}
+	return s.Raw
+}
+
+// adoptPolicy makes the decision with that hash the gate's.
+func (a *Agent) adoptPolicy(hash exchange.Hash) {
+	for _, s := range a.consent.History() {
+		if s.Signed.Hash() == hash {
+			st := s.Statement
+			a.policy = egress.Policy{Statement: &st, Accepted: a.catalogs[st.Catalog], People: s.Record.People}
+			a.delivery.consent = hash
+		}
+	}
+}
+
+// sizes are the gate's questions about the site.
+type sizes struct {
+	fold *measure.Fold
+	now  int64
+}
+
+func (s sizes) Known() int   { return s.fold.Seen(s.now, measure.DefaultRemember) } // also where users are remembered for ever
+func (s sizes) Users28() int { return s.fold.Seen(s.now, 28*24*time.Hour) }
+
+// closed takes a closed window through the gate to the shelf. The fold calls it, with mu held.
+func (a *Agent) closed(w *measure.Window) {
+	cells, leave := a.gate.Judge(egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}, a.policy)
+	a.remember(w, cells, leave)
+	if !leave {
+		return
+	}
+	out := make([]report.Cell, len(cells))
+	for i, c := range cells {
+		out[i] = c.Cell
+	}
+	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, out)
+}
+
+// remember keeps what does not leave of the newest windows, for the preview.
+func (a *Agent) remember(w *measure.Window, cells []egress.Ruled, leave bool) {
+	m := &w.Catalog.Measures[w.Measure]
+	for _, c := range cells {
+		reason := c.Reason
+		if leave && reason == egress.Leaves || reason == egress.OtherGrain {
+			continue
+		}
+		f, err := w.Catalog.Resolve(c.Cell)
+		if err != nil {
+			continue
+		}
+		a.stays = append(a.stays, control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose, Reason: string(reason), Why: reason.Text()})
+	}
+	if over := len(a.stays) - maxStays; over > 0 {
+		a.stays = append(a.stays[:0], a.stays[over:]...)
+	}
+}
+
+// catchUp applies what the journal holds beyond the fold.
+func (a *Agent) catchUp(ctx context.Context) error {
+	from := a.applied + 1
+	for {
+		next, err := a.journal.Read(ctx, from, a.step)
+		if errors.Is(err, durable.ErrTrimmed) { // gone by age or by hand: count what is there
+			a.log.Warn("journal begins after the checkpoint", "checkpoint", a.applied, "first", a.journal.First())
+			from = a.journal.First()
+			continue
+		}
+		if err != nil || next == from {
+			return err
+		}
+		from = next
+	}
+}
+
+func (a *Agent) step(no uint64, r *record.Record) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.apply(no, r)
+}
+
+// tail measures what comes in, as it comes, and writes checkpoints.
+func (a *Agent) tail(ctx context.Context) error {
+	return a.journal.Tail(ctx, a.applied+1, func(no uint64, r *record.Record) error {
+		if err := a.step(no, r); err != nil {
+			return err
+		}
+		if time.Since(a.saved) < checkpointEvery {
+			return nil
+		}
+		return a.checkpoint()
+	})
+}
+
+// tick lets time close windows, through the journal: a record a minute.
+func (a *Agent) tick(ctx context.Context) error {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			ns, _ := a.clock.Received()
+			if _, err := a.journal.Append(ctx, &record.Record{Kind: record.Tick, Received: ns, Catalog: a.words.Load().Hash()}); err != nil {
+				a.log.Warn("clock not written", "error", err) // the next one serves as well
+			}
+		}
+	}
+}
+
+// checkpoint commits fold, gate and shelf, and lets go of what the journal no longer needs.
+func (a *Agent) checkpoint() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.store == nil {
+		return nil
+	}
+	gate, err := a.gate.Save()
+	if err != nil {
+		return err
+	}
+	s := saved{Gate: gate, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS}
+	if a.current != nil {
+		s.Catalog = a.current.Hash
+	}
+	extra, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("writing the checkpoint: %w", err)
+	}
+	if err := a.store.Checkpoint(a.applied, extra); err != nil {
+		return err
+	}
+	a.saved = time.Now()
+	if a.journal != nil {
+		return a.journal.Trim(a.applied + 1)
+	}
+	return nil
+}
+
+// refreshWords makes the vocabulary that of the catalog in force and the newest decision.
+func (a *Agent) refreshWords() {
+	a.mu.Lock()
+	c := a.current
+	a.mu.Unlock()
+	st, decided := a.consent.Current()
+	local := a.id.Enrolment == nil && a.cfg.Simulated
+	a.words.Store(intake.NewVocabulary(c, func(m *catalog.Measure) bool {
+		if m.Subject == catalog.Person && a.cfg.Settings.Role != "users" {
+			return false
+		}
+		return local || decided && !a.cfg.Settings.DoNotTrack && st.Statement.Decision(m.Category).Level.AtLeast(exchange.Local)
+	}))
+}
+
+// sink journals probe results.
+type sink struct{ a *Agent }
+
+func (s sink) Probed(ctx context.Context, r record.Result) error {
+	st, ok := s.a.consent.Current()
+	if !ok || !st.Statement.Decision(catalog.SLA).Level.AtLeast(exchange.Local) {
+		return nil // off: not even collected
+	}
+	ns, back := s.a.clock.Received()
+	rec := &record.Record{Kind: record.Probed, Received: ns, Catalog: s.a.words.Load().Hash(), Results: []record.Result{r}}
+	if back {
+		rec.ClockBack = 1
+	}
+	_, err := s.a.journal.Append(ctx, rec)
+	return err
+}
