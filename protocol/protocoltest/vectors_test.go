@@ -119,9 +119,6 @@ func makeVectors(t *testing.T) []protocoltest.Vector {
 		all = append(all, protocoltest.Vector{Name: name, Why: why, Wire: wire, Key: pub, Header: b.Header, Cells: b.Cells, Hash: b.Hash})
 		return wire
 	}
-	bad := func(name, why string, wire []byte, code batch.Code) {
-		all = append(all, protocoltest.Vector{Name: name, Why: why, Wire: wire, Key: pub, Error: code})
-	}
 
 	first := good("first-empty", "the first batch of an agent, without cells", protocoltest.Header(1, 1, [32]byte{}), nil)
 	hour := good("hour", "a realistic hour", protocoltest.Header(1, 2, batch.Hash(first)), protocoltest.Workload(1, 1))
@@ -140,6 +137,18 @@ func makeVectors(t *testing.T) []protocoltest.Vector {
 	good("bands", "a code book with shared, open and single-valued bands", late, bands())
 	good("backlog", "runs with gaps over a backlog of days, weeks, months and blocks", late, backlog())
 
+	all = append(all, badEnvelopes(t, first, hour)...)
+	all = append(all, byHand(t, hour)...)
+	slices.SortFunc(all, func(a, b protocoltest.Vector) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// badEnvelopes spoil a good batch.
+func badEnvelopes(t *testing.T, first, hour []byte) (all []protocoltest.Vector) {
+	key := protocoltest.Key(1)
+	bad := func(name, why string, wire []byte, code batch.Code) {
+		all = append(all, badVector(name, why, wire, code))
+	}
 	cut := hour[:len(hour)-1]
 	bad("bad-cut", "one byte is missing", cut, batch.ErrMalformed)
 	bad("bad-trailing", "one byte too many", append(slices.Clone(hour), 0), batch.ErrMalformed)
@@ -157,10 +166,22 @@ func makeVectors(t *testing.T) []protocoltest.Vector {
 	bad("bad-unknown-field", "a field that version 1 does not have", seal(key, append(slices.Clone(header), 0x80, 0x01, 1), body), batch.ErrMalformed)
 	bad("bad-long-varint", "a varint longer than it need be", seal(key, append([]byte{0x08, 0x81, 0x00}, header[2:]...), body), batch.ErrMalformed)
 	bad("bad-two-frames", "a second zstd frame in the body", seal(key, header, append(slices.Clone(body), body...)), batch.ErrMalformed)
+	return all
+}
+
+func badVector(name, why string, wire []byte, code batch.Code) protocoltest.Vector {
+	return protocoltest.Vector{Name: name, Why: why, Wire: wire, Key: protocoltest.Key(1).Public().(ed25519.PublicKey), Error: code}
+}
+
+// byHand has columns and frames written by hand from SPEC.md, under the header of a good batch.
+func byHand(t *testing.T, hour []byte) []protocoltest.Vector {
+	key := protocoltest.Key(1)
+	pub := key.Public().(ed25519.PublicKey)
+	header, _ := parts(t, hour)
 
 	// A frame of one segment that states 100 bytes and has a block of 128 KiB of zeros.
 	bomb := []byte{0x28, 0xb5, 0x2f, 0xfd, 0x20, 100, 0x03, 0x00, 0x10, 0}
-	bad("bad-bomb", "inflates to more than it declares", seal(key, withRaw(header, 1, make([]byte, 100)), bomb), batch.ErrBomb)
+	bombed := seal(key, withRaw(header, 1, make([]byte, 100)), bomb)
 	// One raw block.
 	plain := func(raw []byte) []byte {
 		n := len(raw)<<3 | 1
@@ -175,17 +196,17 @@ func makeVectors(t *testing.T) []protocoltest.Vector {
 		0x22, 2, 0, 14,
 	}
 	bare := seal(key, withRaw(header, 1, columns), plain(columns))
-	if b, err := batch.Open(bare, pub); err != nil || len(b.Cells) != 1 || b.Cells[0].Lo != 7 || b.Cells[0].Start != 490992*3600 {
+	b, err := batch.Open(bare, pub)
+	if err != nil || len(b.Cells) != 1 || b.Cells[0].Lo != 7 || b.Cells[0].Start != 490992*3600 {
 		t.Fatalf("columns made by hand: %v", err)
-	} else {
-		all = append(all, protocoltest.Vector{Name: "by-hand", Why: "one cell, columns and frame written by hand from SPEC.md", Wire: bare, Key: pub, Header: b.Header, Cells: b.Cells, Hash: b.Hash})
 	}
 	other := slices.Clone(columns)
 	other = append(other[:len(other)-4], 0x22, 3, 2, 14, 0) // the same number as a run of one
-	bad("bad-other-layout", "a column in a layout that is not the smallest", seal(key, withRaw(header, 1, other), plain(other)), batch.ErrMalformed)
-
-	slices.SortFunc(all, func(a, b protocoltest.Vector) int { return cmp.Compare(a.Name, b.Name) })
-	return all
+	return []protocoltest.Vector{
+		badVector("bad-bomb", "inflates to more than it declares", bombed, batch.ErrBomb),
+		{Name: "by-hand", Why: "one cell, columns and frame written by hand from SPEC.md", Wire: bare, Key: pub, Header: b.Header, Cells: b.Cells, Hash: b.Hash},
+		badVector("bad-other-layout", "a column in a layout that is not the smallest", seal(key, withRaw(header, 1, other), plain(other)), batch.ErrMalformed),
+	}
 }
 
 // parts, seal and withRaw know the envelope from SPEC.md alone.
