@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/frame"
 )
 
 // run is the committer: the only goroutine that writes to segments.
@@ -126,7 +128,7 @@ func (l *Log) take() []*request {
 	for _, r := range group {
 		r.first = no
 		for i, p := range r.payloads {
-			l.buf = appendFrame(l.buf, p, no, index, r.crcs[i])
+			l.buf = frame.Append(l.buf, p, no, index, r.crcs[i])
 			no++
 			index++
 		}
@@ -137,7 +139,7 @@ func (l *Log) take() []*request {
 // write puts l.buf at the end of the active segment and syncs it.
 func (l *Log) write() error {
 	a := l.active
-	sealFrames(l.buf, a.salt, a.end)
+	frame.Seal(l.buf, a.salt, a.end)
 	if _, err := a.file.WriteAt(l.buf, a.end); err != nil {
 		return fmt.Errorf("writing to segment %s: %w", a.path, err)
 	}

@@ -10,7 +10,7 @@
 //	NNNNNNNNNNNNNNNNNNNN-OFFSET.bad damaged bytes of segment N, kept for a person to look at
 //	NNNNNNNNNNNNNNNNNNNN.seg.bad    a whole segment that cannot be read
 //
-// The layout of a segment stands in frame.go.
+// The layout of a segment stands in internal/frame.
 //
 // # Invariants of the log
 //

@@ -3,6 +3,8 @@ package durable
 import (
 	"fmt"
 	"path/filepath"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/frame"
 )
 
 // Stats counts since Open; sizes and Quarantined are what is there now.
@@ -127,7 +129,7 @@ func (l *Log) keep(f File, first uint64, from, to int64) {
 		return // found by an earlier start
 	}
 	b := make([]byte, to-from)
-	if n, _ := f.ReadAt(b, from); allZero(b[:n]) {
+	if n, _ := f.ReadAt(b, from); frame.AllZero(b[:n]) {
 		return // sectors that were never written
 	}
 	if !l.reserveBad(name, int64(len(b)), false) {

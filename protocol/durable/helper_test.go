@@ -20,7 +20,7 @@ func waitPending(t *testing.T, l *durable.Log, n int64) {
 }
 
 // newerFormat raises the format number in both copies of a segment's header,
-// written from the description in frame.go, not with its code.
+// written from the description in internal/frame, not with its code.
 func newerFormat(b []byte) []byte {
 	for _, at := range []int{0, 512} {
 		h := b[at : at+36]

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/sys"
 )
 
 // ErrLocked is matched by the error of Lock when another process has the
@@ -38,11 +40,11 @@ const LockName = "lock"
 // Closer is closed or the process ends, however it ends. It does not wait.
 func Lock(dir string) (io.Closer, error) {
 	path := filepath.Join(dir, LockName)
-	f, err := openFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := sys.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
-	held, err := tryLock(f)
+	held, err := sys.TryLock(f)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("locking %s: %w", dir, err), f.Close())
 	}

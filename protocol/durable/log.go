@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/frame"
 )
 
 // Errors of the log; match them with errors.Is.
@@ -29,7 +31,7 @@ var (
 	// ErrClosed: the log was closed.
 	ErrClosed = errors.New("log is closed")
 	// ErrNewerFormat: the log was written by a newer version of this package.
-	ErrNewerFormat = errors.New("log was written by a newer version")
+	ErrNewerFormat = frame.ErrNewerFormat
 )
 
 // FullError says what was missing.
@@ -84,7 +86,7 @@ const (
 	// sync, so larger groups gain little and cost memory that stays.
 	groupBytes = 1 << 20
 	// minSegmentBytes holds a header and one small record.
-	minSegmentBytes = dataStart + 1024
+	minSegmentBytes = frame.DataStart + 1024
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -105,7 +107,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("checking options: segments of %d bytes under a cap of %d, at least %d under %d",
 			o.SegmentBytes, o.MaxBytes, minSegmentBytes, 4*minSegmentBytes)
 	}
-	fits := int(o.SegmentBytes - dataStart - frameHeader - frameAlign)
+	fits := int(o.SegmentBytes - frame.DataStart - frame.HeaderSize - frame.Align)
 	if o.MaxRecord == 0 {
 		o.MaxRecord = min(defaultMaxRecord, fits)
 	}
@@ -130,7 +132,7 @@ type Log struct {
 
 	encoding sync.Mutex // held from taking a group until its payloads are copied
 	trimming sync.Mutex // one TrimBefore at a time
-	windows  sync.Pool  // of *window, for Read
+	windows  sync.Pool  // of *frame.Window, for Read
 	buffers  sync.Pool  // of *[]byte, for buf
 
 	wake    chan struct{} // capacity 1: there is something pending
@@ -185,10 +187,10 @@ func (l *Log) Append(ctx context.Context, payloads ...[]byte) (first uint64, err
 			return 0, fmt.Errorf("appending a record of %d bytes, limit %d: %w", len(p), l.o.MaxRecord, ErrTooLarge)
 		}
 		r.raw += int64(len(p))
-		r.size += frameSize(len(p))
-		r.crcs[i] = crc32.Checksum(p, castagnoli())
+		r.size += frame.Size(len(p))
+		r.crcs[i] = crc32.Checksum(p, frame.Table())
 	}
-	if r.size > l.o.SegmentBytes-dataStart {
+	if r.size > l.o.SegmentBytes-frame.DataStart {
 		return 0, fmt.Errorf("appending %d bytes at once to segments of %d: %w", r.size, l.o.SegmentBytes, ErrTooLarge)
 	}
 	if err := l.enqueue(r); err != nil {

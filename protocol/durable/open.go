@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/frame"
 )
 
 // Open recovers and opens the log in dir, which is its own, creating it if need
@@ -27,7 +29,7 @@ func Open(dir string, o Options) (*Log, error) {
 		bad:     map[string]int64{},
 		seen:    map[string]bool{},
 	}
-	l.windows.New = func() any { return &window{size: windowSize} }
+	l.windows.New = func() any { return &frame.Window{Size: frame.WindowSize} }
 	l.buffers.New = func() any { return new([]byte) }
 	if err := l.recover(); err != nil {
 		if l.active != nil {
@@ -60,7 +62,7 @@ func (l *Log) recover() error {
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, errNoHeader) {
+		if !errors.Is(err, frame.ErrNoHeader) {
 			return fmt.Errorf("recovering segment %s: %w", s.path, err)
 		}
 		if err := l.setAside(s); err != nil {
@@ -168,37 +170,37 @@ func (l *Log) resume(s *segment) error {
 }
 
 func (l *Log) scanTail(f File, s *segment) (tail, error) {
-	w := l.windows.Get().(*window)
+	w := l.windows.Get().(*frame.Window)
 	defer l.release(w)
-	w.r, w.buf = f, w.buf[:0]
-	b, err := w.peek(0, dataStart)
+	w.R, w.Buf = f, w.Buf[:0]
+	b, err := w.Peek(0, frame.DataStart)
 	if err != nil {
 		return tail{}, err
 	}
-	h, err := decodeSegHeader(b, s.first)
+	h, err := frame.DecodeSegmentHeader(b, s.first)
 	if err != nil {
 		return tail{}, err
 	}
-	t := tail{salt: h.salt, next: s.first, end: dataStart, groupFrom: dataStart, groupFirst: s.first}
-	sc := scanner{w: w, salt: h.salt, off: dataStart, limit: s.size, expect: s.first, before: ^uint64(0)}
+	t := tail{salt: h.Salt, next: s.first, end: frame.DataStart, groupFrom: frame.DataStart, groupFirst: s.first}
+	sc := frame.Scanner{W: w, Salt: h.Salt, Off: frame.DataStart, Limit: s.size, Expect: s.first, Before: ^uint64(0)}
 	damageTo := int64(0)
 	for {
-		ev, err := sc.next()
+		ev, err := sc.Next()
 		if err != nil {
 			return tail{}, err
 		}
-		switch ev.kind {
-		case evRecord, evVoid:
-			if ev.from > t.end || ev.frame.no > t.next {
-				t.gaps = append(t.gaps, gap{from: t.end, to: ev.from, first: t.next, n: ev.frame.no - t.next})
+		switch ev.Kind {
+		case frame.Record, frame.Void:
+			if ev.From > t.end || ev.Frame.No > t.next {
+				t.gaps = append(t.gaps, gap{from: t.end, to: ev.From, first: t.next, n: ev.Frame.No - t.next})
 			}
-			if g := ev.frame.no - uint64(ev.frame.index); g != t.groupFirst || ev.frame.index == 0 {
-				t.groupFirst, t.groupFrom = g, ev.from
+			if g := ev.Frame.No - uint64(ev.Frame.Index); g != t.groupFirst || ev.Frame.Index == 0 {
+				t.groupFirst, t.groupFrom = g, ev.From
 			}
-			t.next, t.end = ev.frame.no+max(1, ev.frame.void), ev.to
-		case evDamage:
-			damageTo = ev.to
-		case evEnd:
+			t.next, t.end = ev.Frame.No+max(1, ev.Frame.Void), ev.To
+		case frame.Damage:
+			damageTo = ev.To
+		case frame.End:
 			t.garbage = max(t.end, damageTo)
 			return t, nil
 		}
@@ -237,7 +239,7 @@ func (l *Log) mend(f File, s *segment, t tail) error {
 		}
 	}
 	for _, g := range holes {
-		putVoid(again[g.from-from:g.to-from], g.first, g.n, uint32(g.first-t.groupFirst), t.salt, g.from)
+		frame.PutVoid(again[g.from-from:g.to-from], g.first, g.n, uint32(g.first-t.groupFirst), t.salt, g.from)
 	}
 	if len(again) > 0 {
 		if _, err := f.WriteAt(again, from); err != nil {

@@ -1,11 +1,10 @@
 package durable
 
 import (
-	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/sys"
 )
 
 // OS returns the file system of the machine.
@@ -16,19 +15,19 @@ type osFS struct{}
 var _ FS = osFS{}
 
 func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := openFile(name, flag, perm)
+	f, err := sys.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
 }
 
-func (osFS) Rename(oldname, newname string) error       { return rename(oldname, newname) }
+func (osFS) Rename(oldname, newname string) error       { return sys.Rename(oldname, newname) }
 func (osFS) Remove(name string) error                   { return os.Remove(name) }
 func (osFS) Lstat(name string) (fs.FileInfo, error)     { return os.Lstat(name) }
 func (osFS) Mkdir(name string, perm fs.FileMode) error  { return os.Mkdir(name, perm) }
 func (osFS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
-func (osFS) SyncDir(name string) error                  { return syncDir(name) }
+func (osFS) SyncDir(name string) error                  { return sys.SyncDir(name) }
 
 // osFile wraps rather than embeds *os.File: its own Sync and no way around it.
 type osFile struct{ f *os.File }
@@ -41,7 +40,7 @@ func (o osFile) Close() error                             { return o.f.Close() }
 func (o osFile) Truncate(size int64) error                { return o.f.Truncate(size) }
 
 func (o osFile) Sync() error {
-	if err := syncData(o.f); err != nil {
+	if err := sys.SyncData(o.f); err != nil {
 		return &fs.PathError{Op: "sync", Path: o.f.Name(), Err: err}
 	}
 	return nil
@@ -63,28 +62,8 @@ func (o osFile) Preallocate(size int64) error {
 	if have >= size {
 		return nil
 	}
-	if err := preallocate(o.f, have, size); err != nil {
+	if err := sys.Preallocate(o.f, have, size); err != nil {
 		return &fs.PathError{Op: "preallocate", Path: o.f.Name(), Err: err}
 	}
 	return nil
-}
-
-// control runs fn on the file's descriptor without taking it out of the
-// runtime's hands.
-func control(f *os.File, fn func(fd uintptr) error) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("reaching the descriptor: %w", err)
-	}
-	var inner error
-	if err := c.Control(func(fd uintptr) { inner = fn(fd) }); err != nil {
-		return err
-	}
-	return inner
-}
-
-// noSpace tells a full disk or quota, which passes when somebody makes room,
-// from a broken one, which does not.
-func noSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || noSpaceHere(err)
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"sort"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/frame"
 )
 
 // view is what Read needs of one segment, copied under the mutex.
@@ -83,14 +85,14 @@ func (l *Log) readSegment(v view, from uint64, fn func(uint64, []byte) error) (e
 	if err != nil {
 		return fmt.Errorf("reading segment %s: %w", v.path, err)
 	}
-	w := l.windows.Get().(*window)
+	w := l.windows.Get().(*frame.Window)
 	defer func() {
 		l.release(w)
 		if cerr := f.Close(); err == nil && cerr != nil {
 			err = fmt.Errorf("closing segment %s: %w", v.path, cerr)
 		}
 	}()
-	w.r, w.buf, w.salvage = f, w.buf[:0], true
+	w.R, w.Buf, w.Salvage = f, w.Buf[:0], true
 	err = l.readFrames(w, f, v, from, fn)
 	if stop, ok := err.(errStop); ok {
 		return stop.error
@@ -101,46 +103,46 @@ func (l *Log) readSegment(v view, from uint64, fn func(uint64, []byte) error) (e
 	return nil
 }
 
-func (l *Log) readFrames(w *window, f File, v view, from uint64, fn func(uint64, []byte) error) error {
+func (l *Log) readFrames(w *frame.Window, f File, v view, from uint64, fn func(uint64, []byte) error) error {
 	ok, err := l.readHeader(w, &v)
 	if err != nil || !ok {
 		return err
 	}
-	sc := scanner{w: w, salt: v.salt, off: dataStart, limit: v.limit, expect: v.first, before: v.before, skip: from}
+	sc := frame.Scanner{W: w, Salt: v.salt, Off: frame.DataStart, Limit: v.limit, Expect: v.first, Before: v.before, Skip: from}
 	if h, ok := l.hintFor(v.first, from); ok {
-		sc.off, sc.expect = h.off, h.no
+		sc.Off, sc.Expect = h.off, h.no
 	}
-	expect := sc.expect
+	expect := sc.Expect
 	for {
-		ev, err := sc.next()
+		ev, err := sc.Next()
 		if err != nil {
 			return err
 		}
-		switch ev.kind {
-		case evDamage:
-			l.damaged(f, v.first, ev.from, ev.to)
-		case evEnd:
+		switch ev.Kind {
+		case frame.Damage:
+			l.damaged(f, v.first, ev.From, ev.To)
+		case frame.End:
 			if v.before > expect {
 				l.lose(expect, v.before-expect)
 			}
 			return nil
-		case evRecord, evVoid:
-			if ev.frame.no > expect {
-				l.lose(expect, ev.frame.no-expect)
+		case frame.Record, frame.Void:
+			if ev.Frame.No > expect {
+				l.lose(expect, ev.Frame.No-expect)
 			}
-			expect = ev.frame.no + max(1, ev.frame.void)
-			if ev.kind == evVoid || ev.frame.no < from {
+			expect = ev.Frame.No + max(1, ev.Frame.Void)
+			if ev.Kind == frame.Void || ev.Frame.No < from {
 				continue
 			}
-			if err := fn(ev.frame.no, ev.payload); err != nil {
-				l.remember(hint{no: ev.frame.no, first: v.first, off: ev.from})
+			if err := fn(ev.Frame.No, ev.Payload); err != nil {
+				l.remember(hint{no: ev.Frame.No, first: v.first, off: ev.From})
 				return errStop{err}
 			}
 		}
 		if expect >= v.before {
 			// Complete. What follows is newer than this Read, or the remains
 			// of a commit that failed here and was written elsewhere.
-			l.remember(hint{no: expect, first: v.first, off: sc.off})
+			l.remember(hint{no: expect, first: v.first, off: sc.Off})
 			return nil
 		}
 	}
@@ -148,16 +150,16 @@ func (l *Log) readFrames(w *window, f File, v view, from uint64, fn func(uint64,
 
 // readHeader fills in the salt. A segment without a valid header costs its
 // records, not the reader's progress.
-func (l *Log) readHeader(w *window, v *view) (ok bool, err error) {
+func (l *Log) readHeader(w *frame.Window, v *view) (ok bool, err error) {
 	if v.salt != 0 {
 		return true, nil
 	}
-	b, err := w.peek(0, dataStart)
+	b, err := w.Peek(0, frame.DataStart)
 	if err != nil {
 		return false, err
 	}
-	h, err := decodeSegHeader(b, v.first)
-	if errors.Is(err, errNoHeader) {
+	h, err := frame.DecodeSegmentHeader(b, v.first)
+	if errors.Is(err, frame.ErrNoHeader) {
 		l.mu.Lock()
 		if !v.lost {
 			v.lost = true
@@ -171,17 +173,17 @@ func (l *Log) readHeader(w *window, v *view) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	v.salt = h.salt
+	v.salt = h.Salt
 	l.mu.Lock()
-	v.segment.salt = h.salt
+	v.segment.salt = h.Salt
 	l.mu.Unlock()
 	return true, nil
 }
 
 // release gives a window back, unless a large record made it large.
-func (l *Log) release(w *window) {
-	w.r, w.salvage = nil, false
-	if cap(w.buf) <= windowSize {
+func (l *Log) release(w *frame.Window) {
+	w.R, w.Salvage = nil, false
+	if cap(w.Buf) <= frame.WindowSize {
 		l.windows.Put(w)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/frame"
+	"github.com/fieldpost/fieldpost/protocol/durable/internal/sys"
 )
 
 const (
@@ -69,7 +72,7 @@ func (l *Log) rotate(need int64) error {
 		if err == nil {
 			return nil
 		}
-		if noSpace(err) {
+		if sys.NoSpace(err) {
 			return &FullError{Need: need, Err: err}
 		}
 		l.o.Logger.Warn("creating a log segment", "error", err)
@@ -85,8 +88,8 @@ func (l *Log) plan(need, back int64) (int64, error) {
 		back = l.segs[n-1].size // dropEmpty removes it whole
 	}
 	size := min(l.o.SegmentBytes, l.o.MaxBytes-l.used+back)
-	if size < dataStart+need {
-		return 0, &FullError{Need: need, Room: max(0, size-dataStart)}
+	if size < frame.DataStart+need {
+		return 0, &FullError{Need: need, Room: max(0, size-frame.DataStart)}
 	}
 	return size, nil
 }
@@ -144,7 +147,7 @@ func (l *Log) create(size int64) error {
 	l.mu.Unlock()
 	path := filepath.Join(l.dir, segmentName(first))
 	temp := path + "." + randomHex() + tempSuffix
-	h := segHeader{first: first, salt: newSalt()}
+	h := frame.SegmentHeader{First: first, Salt: frame.NewSalt()}
 	f, made, err := makeSegment(l.o.FS, temp, path, h, size)
 	if err != nil {
 		// Whatever of the two names exists is removed; if that does not work
@@ -160,7 +163,7 @@ func (l *Log) create(size int64) error {
 		}
 		return err
 	}
-	s := &segment{first: first, path: path, size: size, end: dataStart, salt: h.salt}
+	s := &segment{first: first, path: path, size: size, end: frame.DataStart, salt: h.Salt}
 	l.mu.Lock()
 	l.segs = append(l.segs, s)
 	l.mu.Unlock()
@@ -170,7 +173,7 @@ func (l *Log) create(size int64) error {
 
 // makeSegment returns the open file, or the name under which a part of it
 // exists.
-func makeSegment(fsys FS, temp, path string, h segHeader, size int64) (f File, made string, err error) {
+func makeSegment(fsys FS, temp, path string, h frame.SegmentHeader, size int64) (f File, made string, err error) {
 	f, err = fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, "", fmt.Errorf("creating segment %s: %w", path, err)
@@ -178,7 +181,7 @@ func makeSegment(fsys FS, temp, path string, h segHeader, size int64) (f File, m
 	made = temp
 	steps := []func() error{
 		func() error { return f.Preallocate(size) },
-		func() error { _, err := f.WriteAt(h.encode(), 0); return err },
+		func() error { _, err := f.WriteAt(h.Encode(), 0); return err },
 		f.Sync,
 		func() error { return fsys.Rename(temp, path) },
 		func() error { made = path; return fsys.SyncDir(filepath.Dir(path)) },

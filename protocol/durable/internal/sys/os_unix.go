@@ -1,6 +1,6 @@
 //go:build !windows
 
-package durable
+package sys
 
 import (
 	"errors"
@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+func OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	// O_NOFOLLOW: nothing in a state directory is meant to be a link.
 	return os.OpenFile(name, flag|unix.O_NOFOLLOW, perm)
 }
 
-func rename(oldname, newname string) error { return os.Rename(oldname, newname) }
+func Rename(oldname, newname string) error { return os.Rename(oldname, newname) }
 
-func syncDir(name string) error {
+func SyncDir(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package durable
+package sys
 
 import (
 	"os"
@@ -6,16 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncData uses fdatasync: it writes what is needed to read the data back (so
+// SyncData uses fdatasync: it writes what is needed to read the data back (so
 // also a changed size), but not the times, which saves a journal commit on a
 // preallocated file.
-func syncData(f *os.File) error {
+func SyncData(f *os.File) error {
 	return control(f, func(fd uintptr) error {
 		return ignoreEINTR(func() error { return unix.Fdatasync(int(fd)) })
 	})
 }
 
-func preallocate(f *os.File, have, size int64) error {
+func Preallocate(f *os.File, have, size int64) error {
 	err := control(f, func(fd uintptr) error {
 		return ignoreEINTR(func() error { return unix.Fallocate(int(fd), 0, have, size-have) })
 	})

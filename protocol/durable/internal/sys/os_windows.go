@@ -1,4 +1,4 @@
-package durable
+package sys
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// openFile shares deletion, which os.OpenFile does not, so that a segment can
+// OpenFile shares deletion, which os.OpenFile does not, so that a segment can
 // be replaced or trimmed while somebody reads it, as everywhere else.
-func openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+func OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	p, err := windows.UTF16PtrFromString(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -48,9 +48,9 @@ func openFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// rename writes through: Windows has no directory to sync, this flag is its
+// Rename writes through: Windows has no directory to sync, this flag is its
 // way to have the rename on disk when the call returns.
-func rename(oldname, newname string) error {
+func Rename(oldname, newname string) error {
 	from, err := windows.UTF16PtrFromString(oldname)
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: err}
@@ -66,12 +66,12 @@ func rename(oldname, newname string) error {
 	return nil
 }
 
-// syncDir has nothing to do: NTFS journals creations and removals in order.
-func syncDir(string) error { return nil }
+// SyncDir has nothing to do: NTFS journals creations and removals in order.
+func SyncDir(string) error { return nil }
 
-func syncData(f *os.File) error { return f.Sync() }
+func SyncData(f *os.File) error { return f.Sync() }
 
-func preallocate(f *os.File, _, size int64) error { return f.Truncate(size) }
+func Preallocate(f *os.File, _, size int64) error { return f.Truncate(size) }
 
 func noSpaceHere(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)

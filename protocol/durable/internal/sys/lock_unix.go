@@ -1,6 +1,6 @@
 //go:build !windows
 
-package durable
+package sys
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func tryLock(f *os.File) (bool, error) {
+func TryLock(f *os.File) (bool, error) {
 	err := control(f, func(fd uintptr) error {
 		return ignoreEINTR(func() error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
 	})

@@ -1,4 +1,4 @@
-package durable
+package sys
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock locks one byte far behind the pid: locks on Windows are mandatory,
+// TryLock locks one byte far behind the pid: locks on Windows are mandatory,
 // and the second comer wants to read who holds it.
-func tryLock(f *os.File) (bool, error) {
+func TryLock(f *os.File) (bool, error) {
 	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
 	err := control(f, func(fd uintptr) error {
 		ol := &windows.Overlapped{Offset: 0, OffsetHigh: 1}
