@@ -175,7 +175,7 @@ func (c *Consent) Current() (State, bool) {
 		return State{}, false
 	}
 	s := c.states[len(c.states)-1]
-	if len(c.damaged) > 0 {
+	if len(c.unanswered()) > 0 {
 		s.Statement.Paused = true
 	}
 	if c.cfg.DoNot {
@@ -191,11 +191,25 @@ func (c *Consent) History() []State {
 	return slices.Clone(c.states)
 }
 
-// Damaged names the files that were set aside.
+// Damaged names the files that were set aside and that no later decision has answered.
 func (c *Consent) Damaged() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.damaged)
+	return c.unanswered()
+}
+
+// unanswered are the damaged files newer than the decision in force.
+func (c *Consent) unanswered() (out []string) {
+	newest := fmt.Sprintf("%06d", 0)
+	if n := len(c.states); n > 0 {
+		newest = fmt.Sprintf("%06d", c.states[n-1].Statement.Number)
+	}
+	for _, name := range c.damaged {
+		if name > newest {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // Decide makes the next decision, dated now, and returns it once it is safe on disk.
