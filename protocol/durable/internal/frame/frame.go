@@ -39,8 +39,8 @@ const (
 	headerCopy    = 512
 	DataStart     = 1024 // of the first frame
 	segHeaderSize = 36
-	HeaderSize    = 28 // of a frame
-	Align         = 8  // of frames
+	HeaderSize    = 28         // of a frame
+	Align         = 8          // of frames
 	frameMagic    = 0x525046F7 // F7 'F' 'P' 'R'
 	voidBit       = 1 << 31
 )
