@@ -12,6 +12,7 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/protocoltest"
 	"github.com/fieldpost/fieldpost/protocol/report"
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
@@ -238,5 +239,17 @@ func TestOrdinals(t *testing.T) {
 				t.Fatalf("%s window starts beside the grid", g)
 			}
 		}
+	}
+}
+
+// Encoders and decoders are dropped without being closed, by pools for one.
+func TestDroppedWithoutClosingLeavesNoGoroutine(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	_, wire := workload(t)
+	if _, err := batch.Open(wire, pub); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := batch.Open(sealFrame(frame(100, 1<<30), 100), pub); batch.CodeOf(err) != batch.ErrBomb {
+		t.Fatal(err)
 	}
 }
