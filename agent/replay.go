@@ -100,6 +100,9 @@ func (r *replay) feed(ctx context.Context, src source) error {
 		return refuse("events_unreadable", err.Error(), "check the path", 2)
 	}
 	defer rc.Close()
+	if err := r.begin(ctx, src); err != nil {
+		return err
+	}
 	in, err := segment.NewReplay(rc, r.words.Load, 0)
 	if err != nil {
 		return refuse("events_unreadable", fmt.Sprintf("%s: %v", src.name, err), "it must be JSON lines, plain or gzip", 2)
@@ -117,6 +120,9 @@ func (r *replay) feed(ctx context.Context, src source) error {
 		}
 		if in.Lines() <= skip {
 			continue
+		}
+		if r.pastEnd(rec.Received) {
+			return r.feedAlso(ctx, also, rec.Received)
 		}
 		if err := r.feedAlso(ctx, also, rec.Received); err != nil {
 			return err
@@ -175,14 +181,6 @@ func (r *replay) pastEnd(ns int64) bool {
 
 // one feeds one record, after the deliveries that are due before it.
 func (r *replay) one(ctx context.Context, rec *record.Record) error {
-	if r.pastEnd(rec.Received) {
-		return nil
-	}
-	if r.virtualNS.Load() == 0 {
-		if err := r.begin(ctx, rec); err != nil {
-			return err
-		}
-	}
 	if r.next == 0 {
 		r.next = r.boundary(r.virtualNS.Load())
 	}
@@ -194,27 +192,44 @@ func (r *replay) one(ctx context.Context, rec *record.Record) error {
 	return r.apply(r.applied+1, rec)
 }
 
-// begin starts the virtual clock at the first event: the agent checks in, decides, and takes the catalog.
-func (r *replay) begin(ctx context.Context, rec *record.Record) error {
-	r.virtualNS.Store(rec.Received)
+// begin starts the virtual clock at the first event: the agent checks in, takes the catalog, and decides.
+func (r *replay) begin(ctx context.Context, src source) error {
+	if r.virtualNS.Load() != 0 {
+		return nil
+	}
+	rc, err := src.open()
+	if err != nil {
+		return refuse("events_unreadable", err.Error(), "check the path", 2)
+	}
+	defer rc.Close()
+	in, err := segment.NewReplay(rc, r.words.Load, 0)
+	var first *record.Record
+	if err == nil {
+		first, err = in.Next()
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return refuse("events_unreadable", fmt.Sprintf("%s: %v", src.name, err), "it must be JSON lines, plain or gzip", 2)
+	}
+	r.virtualNS.Store(first.Received)
 	if r.uplink != nil && (r.o.Offline == nil || !r.o.Offline(r.virtual())) {
 		if err := r.checkIn(ctx); err != nil {
 			return uplinkError(err)
 		}
 	}
-	if st, ok := r.consent.Current(); r.o.Consent != nil && (!ok || len(st.Statement.Categories) == 0) {
-		d := *r.o.Consent
-		d.Accept = true
-		if _, err := r.Decide(ctx, d); err != nil {
-			return err
-		}
-	} else if ok && len(st.Statement.Categories) > 0 {
-		if err := r.decided(ctx, st, st); err != nil { // decided before a crash, or before the first replay
-			return err
-		}
+	st, ok := r.consent.Current()
+	if ok && len(st.Statement.Categories) > 0 { // decided before a crash
+		return r.decided(ctx, st, st)
 	}
-	rec.Catalog = r.words.Load().Hash()
-	return nil
+	if r.o.Consent == nil {
+		return nil
+	}
+	d := *r.o.Consent
+	d.Accept = true
+	_, err = r.Decide(ctx, d)
+	return err
 }
 
 // boundary is the first delivery after t: at the end of a whole number of Every since the first Monday,

@@ -49,8 +49,13 @@ func NewReplay(r io.Reader, vocabulary func() *intake.Vocabulary, highest int64)
 	return &Replay{lines: b, vocabulary: vocabulary, received: highest}, nil
 }
 
-// Lines is the number of lines read so far, empty ones not counted.
-func (p *Replay) Lines() int { return p.count }
+// Lines is the number of lines that are in the records handed out so far, empty ones not counted.
+func (p *Replay) Lines() int {
+	if p.held { // read, but part of the next record
+		return p.count - 1
+	}
+	return p.count
+}
 
 // Next is the next record, good until the call after it, or io.EOF. A line that is no JSON object,
 // or has no receivedAt that can be read, is malformed and received with the line before it. A
