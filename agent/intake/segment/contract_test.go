@@ -147,7 +147,7 @@ func TestEventsAreAccountedByTheFirstReason(t *testing.T) {
 		"bad timestamp":               {`{"type":"track","userId":"u","event":"Workflow Saved","timestamp":"yesterday"}`, "malformed"},
 		"timestamp a number":          {`{"type":"track","userId":"u","event":"Workflow Saved","timestamp":1700000000}`, "malformed"},
 		"February 30":                 {`{"type":"track","userId":"u","event":"Workflow Saved","timestamp":"2026-02-30T00:00:00Z"}`, "malformed"},
-		"properties a list":           {`{"type":"track","userId":"u","event":"Workflow Saved","properties":[]}`, "malformed"},
+		"properties a list":           {`{"type":"track","userId":"u","event":"Workflow Saved","properties":[1]}`, "malformed"},
 		"not UTF-8":                   {`{"type":"track","userId":"` + "\xff" + `","event":"Workflow Saved"}`, "malformed"},
 		"too deep":                    {`{"type":"track","userId":"u","event":"Workflow Saved","x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`, "malformed"},
 		"malformed goes before size":  {`{"type":"track","x":"` + big + `"}`, "malformed"},

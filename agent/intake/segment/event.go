@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"unicode/utf8"
 
@@ -207,15 +208,21 @@ func (p *parser) shape(e *record.Event, x *found, f *fields, t record.Type) faul
 	if x.sentAt, x.sent, ok = when(f.sentAt); !ok {
 		return malformed("sentAt is not RFC 3339")
 	}
-	for _, c := range [...]struct {
-		v value
-		m string
-	}{{f.properties, "properties is no object"}, {f.traits, "traits is no object"}} {
-		if c.v.kind != absent && (c.v.kind != other || c.v.b[0] != '{') {
-			return malformed(c.m)
-		}
+	if !f.properties.object() {
+		return malformed("properties is no object")
+	}
+	if !f.traits.object() {
+		return malformed("traits is no object")
 	}
 	return fault{}
+}
+
+// object says whether v is an object or absent. PHP sends its empty ones as "[]".
+func (v *value) object() bool {
+	if v.kind == other && v.b[0] == '[' && len(bytes.TrimSpace(v.b[1:len(v.b)-1])) == 0 {
+		*v = value{}
+	}
+	return v.kind == absent || v.kind == other && v.b[0] == '{'
 }
 
 // id takes text and, since some products number their users, whole numbers as they are written.

@@ -12,6 +12,7 @@
 //     with them.
 //   - userId, anonymousId, messageId and previousId are text, or whole numbers, which are taken as
 //     they are written. An event needs a userId or an anonymousId.
+//   - "properties" and "traits" are objects; "[]" is an empty one (PHP writes it so).
 //   - Times are RFC 3339 as parseTime describes it; null and "" are as good as absent.
 //   - The name of a page or screen is its "name".
 //   - Unknown members are passed over; of repeated ones the last counts, as in encoding/json.
