@@ -59,6 +59,10 @@ type Batch struct {
 	Refused string
 	Message string
 	Raw     []byte
+
+	// Lost is why the batches before this one will never come; where they are missing they
+	// become a loss record and this one is taken all the same. "" = they may still come.
+	Lost string
 }
 
 // What became of a batch.

@@ -76,6 +76,8 @@ type Statements interface {
 	Statement(ctx context.Context, hash exchange.Hash) (Statement, error)
 	// StatementsOf an installation, newest first: the history of consent.
 	StatementsOf(ctx context.Context, account, installation string) ([]Statement, error)
+	// NewestStatement of an agent is the one with the highest number; ErrNotFound.
+	NewestStatement(ctx context.Context, agent exchange.ID) (Statement, error)
 }
 
 // Catalogs are kept byte for byte with their signatures; the caller has verified them.
@@ -161,10 +163,17 @@ type Writer interface {
 	// Mark of one epoch: the last stored seq and its hash; zero values when there is none.
 	Mark(ctx context.Context, agent, epoch exchange.ID) (seq uint64, hash exchange.Hash, err error)
 	// Incident records something that arrived but could not be taken and has no place in an
-	// epoch's order: a fork, an unreadable body.
+	// epoch's order, a fork. The same bytes for the same reason are kept once.
 	Incident(ctx context.Context, q Quarantined, raw []byte) error
 	// AddLoss records a gap that can never be filled.
 	AddLoss(ctx context.Context, l Loss) error
+}
+
+// Arrivals says what came of one place in an epoch's order.
+type Arrivals interface {
+	// Judged is the hash of the batch that was stored or refused there, and the code of its
+	// refusal ("" = stored); ErrNotFound while there is none.
+	Judged(ctx context.Context, agent, epoch exchange.ID, seq uint64) (hash exchange.Hash, refused string, err error)
 }
 
 // Auditor keeps what was done.

@@ -150,8 +150,13 @@ func (a *applying) batch(b *store.Batch) (store.Result, error) {
 		return store.Result{}, err
 	case b.Seq <= seq:
 		return store.Result{What: store.ResultDuplicate}, nil
-	case b.Seq != seq+1:
+	case b.Seq != seq+1 && b.Lost == "":
 		return store.Result{What: store.ResultGap}, nil
+	case b.Seq != seq+1:
+		l := store.Loss{At: b.Received, Agent: b.Agent, Epoch: b.Epoch, From: seq + 1, To: b.Seq - 1, Why: b.Lost}
+		if err := addLoss(a.ctx, a.tx, l); err != nil {
+			return store.Result{}, err
+		}
 	}
 	if _, err := a.exec(`INSERT INTO marks (agent, epoch, seq, hash, at) VALUES (?,?,?,?,?)
 		ON CONFLICT (agent, epoch) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at`,

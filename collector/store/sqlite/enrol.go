@@ -235,6 +235,16 @@ func (s *Store) Statement(ctx context.Context, hash exchange.Hash) (store.Statem
 	return t, nil
 }
 
+// NewestStatement implements store.Statements.
+func (s *Store) NewestStatement(ctx context.Context, agent exchange.ID) (store.Statement, error) {
+	t, err := one(rows(ctx, s.r, scanStatement, statementColumns+`WHERE s.installation = (SELECT installation FROM agents WHERE id = ?1) AND s.agent = ?1
+		ORDER BY s.number DESC LIMIT 1`, agent[:]))
+	if err != nil {
+		return t, fmt.Errorf("reading the newest statement of %s: %w", agent, err)
+	}
+	return t, nil
+}
+
 // StatementsOf implements store.Statements.
 func (s *Store) StatementsOf(ctx context.Context, account, installation string) ([]store.Statement, error) {
 	return rows(ctx, s.r, scanStatement, statementColumns+`JOIN installations i ON i.id = s.installation JOIN accounts a ON a.id = i.account

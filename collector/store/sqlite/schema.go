@@ -40,7 +40,7 @@ CREATE INDEX agents_installation ON agents (installation, joined);
 CREATE TABLE statements (
   hash BLOB PRIMARY KEY, installation INTEGER NOT NULL, agent BLOB NOT NULL, number INTEGER NOT NULL,
   raw BLOB NOT NULL, sig BLOB NOT NULL, received INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX statements_installation ON statements (installation, received);
+CREATE INDEX statements_installation ON statements (installation, agent, number);
 CREATE TABLE catalogs (
   hash BLOB PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, raw BLOB NOT NULL, sig BLOB NOT NULL,
   added INTEGER NOT NULL, UNIQUE (name, version));
@@ -93,9 +93,11 @@ CREATE TABLE batches (
   hash BLOB NOT NULL, bytes INTEGER NOT NULL, cells INTEGER NOT NULL, aside INTEGER NOT NULL,
   received INTEGER NOT NULL, refused TEXT NOT NULL);
 CREATE INDEX batches_installation ON batches (installation, id);
+CREATE UNIQUE INDEX batches_place ON batches (agent, epoch, seq);
 CREATE TABLE quarantine (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, installation INTEGER NOT NULL, agent BLOB NOT NULL, epoch BLOB NOT NULL,
   seq INTEGER NOT NULL, hash BLOB NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, bytes INTEGER NOT NULL, raw BLOB NOT NULL);
+CREATE UNIQUE INDEX quarantine_once ON quarantine (agent, epoch, seq, hash, code);
 CREATE INDEX quarantine_installation ON quarantine (installation, id);
 CREATE TABLE losses (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, installation INTEGER NOT NULL, agent BLOB NOT NULL, epoch BLOB NOT NULL,

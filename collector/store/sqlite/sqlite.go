@@ -70,6 +70,7 @@ var (
 	_ store.Measurements = (*Store)(nil)
 	_ store.Troubles     = (*Store)(nil)
 	_ store.Writer       = (*Store)(nil)
+	_ store.Arrivals     = (*Store)(nil)
 	_ store.Auditor      = (*Store)(nil)
 	_ store.Users        = (*Store)(nil)
 	_ store.Secrets      = (*Store)(nil)

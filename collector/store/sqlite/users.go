@@ -33,11 +33,26 @@ func (s *Store) Mark(ctx context.Context, agent, epoch exchange.ID) (seq uint64,
 	return seq, hash, err
 }
 
+// Judged implements store.Arrivals.
+func (s *Store) Judged(ctx context.Context, agent, epoch exchange.ID, seq uint64) (h exchange.Hash, refused string, err error) {
+	err = s.r.QueryRowContext(ctx, `SELECT hash, refused FROM batches WHERE agent = ? AND epoch = ? AND seq = ?`, agent[:], epoch[:], seq).Scan(fixed{h[:]}, &refused)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		err = fmt.Errorf("looking for batch %d of epoch %s: %w", seq, epoch, err)
+	}
+	return h, refused, err
+}
+
 // Incident implements store.Writer.
 func (s *Store) Incident(ctx context.Context, q store.Quarantined, raw []byte) error {
-	err := s.set(ctx, `INSERT INTO quarantine (at, installation, agent, epoch, seq, hash, code, message, bytes, raw)
-		SELECT ?, installation, id, ?, ?, ?, ?, ?, ?, ? FROM agents WHERE id = ?`,
-		ns(q.At), q.Epoch[:], q.Seq, q.Hash[:], q.Code, q.Message, q.Bytes, notNil(raw), q.Agent[:])
+	err := s.write(ctx, func(tx *sql.Conn) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO quarantine (at, installation, agent, epoch, seq, hash, code, message, bytes, raw)
+			SELECT ?, installation, id, ?, ?, ?, ?, ?, ?, ? FROM agents WHERE id = ? ON CONFLICT DO NOTHING`,
+			ns(q.At), q.Epoch[:], q.Seq, q.Hash[:], q.Code, q.Message, q.Bytes, notNil(raw), q.Agent[:])
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("recording %s of agent %s: %w", q.Code, q.Agent, err)
 	}
@@ -46,23 +61,25 @@ func (s *Store) Incident(ctx context.Context, q store.Quarantined, raw []byte) e
 
 // AddLoss implements store.Writer.
 func (s *Store) AddLoss(ctx context.Context, l store.Loss) error {
-	err := s.write(ctx, func(tx *sql.Conn) error {
-		r, err := tx.ExecContext(ctx, `INSERT INTO losses (at, installation, agent, epoch, first, last, why)
-			SELECT ?, installation, id, ?, ?, ?, ? FROM agents WHERE id = ? ON CONFLICT DO NOTHING`,
-			ns(l.At), l.Epoch[:], l.From, l.To, l.Why, l.Agent[:])
-		if err != nil {
-			return err
-		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return err // recorded before
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE installations SET losses = losses + ? WHERE id = (SELECT installation FROM agents WHERE id = ?)`, l.To-l.From+1, l.Agent[:])
-		return err
-	})
+	err := s.write(ctx, func(tx *sql.Conn) error { return addLoss(ctx, tx, l) })
 	if err != nil {
 		return fmt.Errorf("recording a loss of agent %s: %w", l.Agent, err)
 	}
 	return nil
+}
+
+func addLoss(ctx context.Context, tx *sql.Conn, l store.Loss) error {
+	r, err := tx.ExecContext(ctx, `INSERT INTO losses (at, installation, agent, epoch, first, last, why)
+		SELECT ?, installation, id, ?, ?, ?, ? FROM agents WHERE id = ? ON CONFLICT DO NOTHING`,
+		ns(l.At), l.Epoch[:], l.From, l.To, l.Why, l.Agent[:])
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return err // recorded before
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE installations SET losses = losses + ? WHERE id = (SELECT installation FROM agents WHERE id = ?)`, l.To-l.From+1, l.Agent[:])
+	return err
 }
 
 // PutUser implements store.Users.

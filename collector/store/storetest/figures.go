@@ -50,6 +50,12 @@ func batchesOnce(t *testing.T, s Store) {
 	if ok(t, err); seq != 3 || hash != b3.Hash {
 		t.Fatalf("mark %d", seq)
 	}
+	if h, code, err := s.Judged(t.Context(), a.ID, a.epoch, 2); err != nil || h != b2.Hash || code != "" {
+		t.Fatalf("the second was judged %s %q: %v", h, code, err)
+	}
+	if _, _, err := s.Judged(t.Context(), a.ID, a.epoch, 4); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("judgement of what never came: %v", err)
+	}
 	if th := must[[]exchange.Through](t)(s.Through(t.Context(), a.ID, 5)); len(th) != 1 || th[0].Stored != 3 {
 		t.Fatalf("through %+v", th)
 	}

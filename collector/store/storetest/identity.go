@@ -139,6 +139,9 @@ func checkIns(t *testing.T, s Store) {
 	if h := must[[]store.Statement](t)(s.StatementsOf(ctx, "acme", "eu")); len(h) != 2 || h[0].Hash != second.Hash() {
 		t.Fatalf("the history has %d statements", len(h))
 	}
+	if n := must[store.Statement](t)(s.NewestStatement(ctx, a.ID)); n.Hash != second.Hash() {
+		t.Fatal("the newest statement is not the one with the highest number")
+	}
 	if c := must[time.Time](t)(s.Clock(ctx)); !c.IsZero() {
 		t.Fatalf("a real agent moved the virtual clock to %s", c)
 	}

@@ -182,7 +182,9 @@ func troubles(t *testing.T, s Store) {
 	ctx := t.Context()
 	a := enrol(t, s, "acme", "eu", store.Production)
 	enrol(t, s, "bolt", "eu", store.Production)
-	ok(t, s.Incident(ctx, store.Quarantined{At: epoch0, Agent: a.ID, Epoch: a.epoch, Seq: 3, Code: "fork", Message: "m", Bytes: 3}, []byte("abc")))
+	for range 3 { // an agent that insists does not fill the disk
+		ok(t, s.Incident(ctx, store.Quarantined{At: epoch0, Agent: a.ID, Epoch: a.epoch, Seq: 3, Code: "fork", Message: "m", Bytes: 3}, []byte("abc")))
+	}
 	if q := must[[]store.Quarantined](t)(s.Quarantine(ctx, store.TroubleQuery{Account: "acme", Installation: "eu"})); len(q) != 1 || q[0].Code != "fork" {
 		t.Fatalf("%+v", q)
 	}
@@ -204,6 +206,14 @@ func troubles(t *testing.T, s Store) {
 		t.Fatalf("%+v", got)
 	}
 	if got := must[[]store.AuditRow](t)(s.Audit(ctx, store.TroubleQuery{})); len(got) != 2 || got[0].Subject != "acme2/eu" {
+		t.Fatalf("%+v", got)
+	}
+	b1, b4 := a.batch(), a.batch()
+	b4.Seq, b4.Lost = 4, "missing on the stream"
+	if r := apply(t, s, b1, b4); r[1].What != store.ResultStored {
+		t.Fatalf("behind a loss: %+v", r)
+	}
+	if got := must[[]store.Loss](t)(s.Losses(ctx, store.TroubleQuery{})); len(got) != 2 || got[0].From != 2 || got[0].To != 3 || got[0].Why != b4.Lost {
 		t.Fatalf("%+v", got)
 	}
 }

@@ -32,6 +32,7 @@ type Store interface {
 	store.Measurements
 	store.Troubles
 	store.Writer
+	store.Arrivals
 	store.Auditor
 	store.Users
 	store.Secrets
