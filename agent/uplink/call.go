@@ -194,9 +194,15 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 // final tells errors that no second try will cure.
 func final(err error) bool {
 	var cert *tls.CertificateVerificationError
-	var alert tls.AlertError
+	return errors.As(err, &cert) || handshake(err)
+}
+
+// handshake tells that TLS itself was refused: crypto/tls reports an alert, its own or the
+// other side's, as an operation of that name, and plain HTTP as a wrong record.
+func handshake(err error) bool {
+	var op *net.OpError
 	var record tls.RecordHeaderError
-	return errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &record)
+	return errors.As(err, &record) || errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
 
 func (c *Client) quickBackoff(minWait, maxWait time.Duration, attempt int, _ *http.Response) time.Duration {
@@ -210,8 +216,6 @@ func explain(err error) Verdict {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
-	var alert tls.AlertError
-	var record tls.RecordHeaderError
 	var timeout net.Error
 	switch {
 	case errors.As(err, &dns):
@@ -220,7 +224,7 @@ func explain(err error) Verdict {
 		v.Code, v.Cause = "tls_not_trusted", "its TLS certificate was issued by an authority that is not trusted here (a TLS-inspecting proxy?)"
 	case errors.As(err, &cert):
 		v.Code, v.Cause = "tls_not_trusted", "its TLS certificate is not valid for it"
-	case errors.As(err, &alert), errors.As(err, &record):
+	case handshake(err):
 		v.Code, v.Cause = "tls_failed", "TLS could not be agreed on"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		v.Code, v.Cause = "timeout", "it did not answer in time"
