@@ -121,6 +121,7 @@ func TestLoopDrainsInOrderAndWakes(t *testing.T) {
 			t.Fatalf("acknowledged %q", got)
 		}
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if len(s.at) != 3 {
 			t.Fatalf("%d sends although nothing waits", len(s.at))
 		}
@@ -172,6 +173,7 @@ func TestLoopBacksOffToFifteenMinutes(t *testing.T) {
 			l.Wake()
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if n := len(s.at) - before; n > 1 {
 			t.Fatalf("%d tries while it should wait", n)
 		}
@@ -224,6 +226,7 @@ func TestLoopPausesAndResumes(t *testing.T) {
 			time.Sleep(time.Hour)
 			l.Wake()
 		}
+		synctest.Wait()
 		if len(s.at) != 1 || len(q.waiting) != 2 {
 			t.Fatalf("%d sends while paused, %d batches wait", len(s.at), len(q.waiting))
 		}
