@@ -170,7 +170,11 @@ func (a *Agent) openJournal() (err error) {
 		return err
 	}
 	a.clock = intake.NewClock(time.Now, a.journal.LastReceived())
-	return a.catchUp(context.Background())
+	if err := a.catchUp(context.Background()); err != nil {
+		return err
+	}
+	a.outbox.Replayed()
+	return nil
 }
 
 func (a *Agent) openCatalogs() error {

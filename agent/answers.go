@@ -162,7 +162,7 @@ func (a *Agent) bytes(cells map[outbox.Origin][]report.Cell) (n int) {
 		slices.SortFunc(cs, func(x, y report.Cell) int {
 			return cmp.Or(x.Series.Compare(y.Series), cmp.Compare(x.Start, y.Start))
 		})
-		h := batch.Header{Agent: batch.ID(exchange.AgentID(a.id.Key.Public().(ed25519.PublicKey))), Seq: 2, Prev: o.Catalog,
+		h := batch.Header{Agent: batch.ID(exchange.AgentID(a.id.Key.Public().(ed25519.PublicKey))), Epoch: batch.ID{1}, Seq: 2, Prev: o.Catalog,
 			Catalog: o.Catalog, Consent: o.Consent, Created: a.now().Unix(), Simulated: o.Simulated, Zone: o.Zone, Tzdata: o.Tzdata}
 		for len(cs) > 0 {
 			fit := max(e.Fit(cs, batch.MaxWire), 1)
