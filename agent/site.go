@@ -144,7 +144,31 @@ func (s sizes) Users28() int { return s.fold.Seen(s.now, 28*24*time.Hour) }
 
 // closed takes a closed window through the gate to the shelf. The fold calls it, with mu held.
 func (a *Agent) closed(w *measure.Window) {
-	cells, leave := a.gate.Judge(egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}, a.policy)
+	a.judge(egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells})
+	if w.Grain != report.Block4w || w.Measure != firstBlock(w.Catalog, w.Catalog.Measures[w.Measure].Category) {
+		return
+	}
+	// Lifecycle has no window of four weeks, but the vendor must be told that it is withheld: with the
+	// first other measure about people of its category that closes one.
+	for i := range w.Catalog.Measures {
+		if m := &w.Catalog.Measures[i]; m.Kind == catalog.Lifecycle && m.Category == w.Catalog.Measures[w.Measure].Category {
+			a.judge(egress.Window{Catalog: w.Catalog, Measure: i, Grain: report.Block4w, Start: w.Start})
+		}
+	}
+}
+
+// firstBlock is the first measure about people of a category that has windows of four weeks, or -1.
+func firstBlock(c *catalog.Catalog, category string) int {
+	for i := range c.Measures {
+		if m := &c.Measures[i]; m.Subject == catalog.Person && m.Category == category && m.HasGrain(report.Block4w) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (a *Agent) judge(w egress.Window) {
+	cells, leave := a.gate.Judge(w, a.policy)
 	a.remember(w, cells, leave)
 	if !leave {
 		return
@@ -157,7 +181,7 @@ func (a *Agent) closed(w *measure.Window) {
 }
 
 // remember keeps what does not leave of the newest windows, for the preview.
-func (a *Agent) remember(w *measure.Window, cells []egress.Ruled, leave bool) {
+func (a *Agent) remember(w egress.Window, cells []egress.Ruled, leave bool) {
 	m := &w.Catalog.Measures[w.Measure]
 	for _, c := range cells {
 		reason := c.Reason
