@@ -29,7 +29,7 @@ type Config struct {
 	SimpleLocal bool
 	// Facts of the program itself: agent.version, agent.os, agent.arch.
 	Facts map[string]string
-	// Past gives back closed windows that were taken with TakeClosed. May be nil.
+	// Past gives back closed windows that were dropped with DropClosed. May be nil.
 	Past Past
 }
 

@@ -1,46 +1,352 @@
-// Package measure is the fold.
 package measure
 
 import (
-	"errors"
-	"io"
+	"container/heap"
+	"encoding/json"
+	"math"
+	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/dedupe"
+	"github.com/fieldpost/fieldpost/agent/measure/people"
+	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+const (
+	dayNs = int64(24 * time.Hour)
+	// graceMost is the longest grace an event may have, and how long numbers of people are
+	// kept beyond what is remembered, for events that come late.
+	graceMost   = 7 * dayNs
+	graceSample = 2 * dayNs
+	noDay       = math.MinInt64
 )
 
 // Fold computes measures from journal records. Not safe for concurrent use.
-type Fold struct{ cfg Config }
+type Fold struct {
+	cfg      Config
+	bins     *series.Bins
+	cal      *calendar
+	people   *people.Table
+	seen     dedupe.Set
+	acc      Accounting
+	position uint64
+	now      int64
+	started  int64 // civil day; noDay before the first event
+	adopted  *catalog.Catalog
+	consent  *exchange.Statement
+	runs     []*run // by measure of the adopted catalog, older runs of a measure first
+	nextRun  uint32
+	due      dueHeap
+	streams  map[streamKey]*stream
+	closed   map[packKey]*Pack
+	ended    []rangeOf // spans of runs that are no more
+
+	plans      map[[8]byte]*plan
+	needPeople bool
+	loaded     bool // from a checkpoint, perhaps by a newer program: its facts are looked at again
+}
+
+// rangeOf is where a run that is no more had figures; zero lines are made from it.
+type rangeOf struct {
+	run     uint32
+	measure string
+	catalog [8]byte
+	spans   [grains]span
+}
+
+// due is a window to be closed, or a day at whose beginning the dictionary is swept (run 0).
+type due struct {
+	at    int64
+	mi    int
+	run   uint32
+	grain report.Grain
+	start int64
+}
+
+type dueHeap []due
+
+func (h dueHeap) Len() int { return len(h) }
+func (h dueHeap) Less(i, j int) bool {
+	a, b := &h[i], &h[j]
+	switch {
+	case a.at != b.at:
+		return a.at < b.at
+	case a.mi != b.mi:
+		return a.mi < b.mi
+	case a.run != b.run:
+		return a.run < b.run
+	case a.grain != b.grain:
+		return a.grain < b.grain
+	}
+	return a.start < b.start
+}
+func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)   { *h = append(*h, x.(due)) }
+func (h *dueHeap) Pop() any {
+	x := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return x
+}
 
 // New returns an empty fold.
-func New(cfg Config) *Fold { return &Fold{cfg: cfg} }
+func New(cfg Config) *Fold {
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
+	if cfg.Remember == 0 {
+		cfg.Remember = DefaultRemember
+	}
+	return &Fold{
+		cfg: cfg, bins: series.NewBins(), cal: newCalendar(cfg.Zone), people: people.New(),
+		acc: Accounting{LateFor: map[string]uint64{}}, now: math.MinInt64, started: noDay, nextRun: 1,
+		streams: map[streamKey]*stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
+	}
+}
 
-// Apply folds in the journal record with number no; first it advances to r.Received. The
-// record is not kept.
-func (f *Fold) Apply(no uint64, r *record.Record) error { return errors.ErrUnsupported }
+// remember is how long a user is remembered, in ns; negative: for ever.
+func (f *Fold) remember() int64 { return int64(f.cfg.Remember) }
 
-// Advance closes what is due at now (unix ns).
-func (f *Fold) Advance(now int64) {}
+func (f *Fold) catalog(prefix [8]byte) *catalog.Catalog {
+	if f.cfg.Catalog == nil {
+		return nil
+	}
+	return f.cfg.Catalog(prefix)
+}
+
+func prefixOf(c *catalog.Catalog) [8]byte { return [8]byte(c.Hash[:8]) }
 
 // Position is the number of the last record applied.
-func (f *Fold) Position() uint64 { return 0 }
+func (f *Fold) Position() uint64 { return f.position }
 
-// Query returns lines sorted by start, then dims.
-func (f *Fold) Query(q Query) ([]Line, error) { return nil, errors.ErrUnsupported }
+// Now is how far the fold has advanced, in unix ns; 0 before the first record.
+func (f *Fold) Now() int64 {
+	if f.now == math.MinInt64 {
+		return 0
+	}
+	return f.now
+}
+
+// Apply folds in the journal record with number no; first it advances to r.Received. The
+// record is not kept. A record that cannot be read through its catalog is accounted for as
+// unknown_event, one whose consent or zone cannot be read changes nothing: an error would
+// only stop what comes after it. The error is nil unless no is not later than Position.
+func (f *Fold) Apply(no uint64, r *record.Record) error {
+	if no <= f.position {
+		return errOrder
+	}
+	f.position = no
+	if f.acc.Since == 0 {
+		f.acc.Since = r.Received
+	}
+	f.Advance(r.Received)
+	if f.loaded {
+		f.loaded = false
+		f.programFacts()
+	}
+	if f.cfg.SimpleLocal && f.adopted == nil && r.Kind == record.Request {
+		f.adopt(f.catalog(r.Catalog))
+	}
+	switch r.Kind {
+	case record.Request:
+		f.request(r)
+	case record.Probed:
+		if p := f.plan(r.Catalog); p != nil {
+			for i := range r.Results {
+				f.result(p, &r.Results[i])
+			}
+		}
+	case record.Consent:
+		if st := readStatement(r.Data); st != nil {
+			f.consent = st
+			f.rerun()
+		}
+	case record.Adopted:
+		var prefix [8]byte
+		copy(prefix[:], r.Data)
+		if cat := f.catalog(prefix); cat != nil && len(r.Data) == 32 {
+			f.adopt(cat)
+		}
+	case record.Zone:
+		if zone, err := time.LoadLocation(string(r.Data)); err == nil && len(r.Data) > 0 {
+			f.changeZone(zone)
+		}
+	}
+	return nil
+}
+
+// readStatement reads a signed statement, or one without its signature.
+func readStatement(data []byte) *exchange.Statement {
+	var signed exchange.SignedStatement
+	if json.Unmarshal(data, &signed) == nil && len(signed.Raw) > 0 {
+		if st, err := signed.Parse(); err == nil {
+			return st
+		}
+		return nil
+	}
+	var st exchange.Statement
+	if json.Unmarshal(data, &st) != nil || st.Number < 1 {
+		return nil
+	}
+	return &st
+}
+
+func (f *Fold) request(r *record.Record) {
+	for i, n := range r.RefusedEvents {
+		f.acc.Events[i] += n
+	}
+	for i, n := range r.RefusedSamples {
+		f.acc.Samples[i] += n
+	}
+	f.acc.Skewed += r.Skewed
+	f.acc.ClockBack += r.ClockBack
+	p := f.plan(r.Catalog)
+	if p == nil {
+		f.acc.Events[record.UnknownEvent] += uint64(len(r.Events))
+		f.acc.Samples[record.UnknownEvent] += uint64(len(r.Samples))
+		return
+	}
+	if f.started == noDay && p.anyOn && (len(r.Events) > 0 || r.RefusedEvents.Total() > r.RefusedEvents[record.Off]) {
+		f.started = f.cal.day(r.Received)
+	}
+	for i := range r.Events {
+		f.acc.Events[f.event(p, &r.Events[i])]++
+	}
+	for i := range r.Samples {
+		f.acc.Samples[f.sample(p, &r.Samples[i])]++
+	}
+	for i := range r.Facts {
+		for _, ff := range p.facts {
+			if ff.pos == r.Facts[i].Property {
+				f.learn(ff.r, text(ff.p, &r.Facts[i]))
+			}
+		}
+	}
+}
+
+// Advance closes what is due at now (unix ns). Going back does nothing.
+func (f *Fold) Advance(now int64) {
+	if now <= f.now {
+		return
+	}
+	for len(f.due) > 0 && f.due[0].at <= now {
+		d := heap.Pop(&f.due).(due)
+		f.now = max(f.now, d.at)
+		if d.run == 0 {
+			f.sweep(d)
+			continue
+		}
+		if r := f.run(d.run); r != nil {
+			f.close(r, d)
+		}
+	}
+	f.now = now
+}
+
+func (f *Fold) run(id uint32) *run {
+	for _, r := range f.runs {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
+func (f *Fold) push(d due) { heap.Push(&f.due, d) }
+
+// changeZone puts a zone in force with the next month and gives every window still to close
+// its new end.
+func (f *Fold) changeZone(zone *time.Location) {
+	f.cal.change(zone, f.now)
+	for i := range f.due {
+		d := &f.due[i]
+		if d.run == 0 {
+			d.at = f.cal.begin(d.start)
+		} else if r := f.run(d.run); r != nil {
+			_, end := f.cal.span(d.grain, d.start)
+			d.at = end + r.grace
+		}
+	}
+	heap.Init(&f.due)
+}
+
+// sweep begins a local day: numbers of people nobody remembers and no window holds are given up.
+func (f *Fold) sweep(d due) {
+	held := f.cal.begin(d.start) - graceMost
+	for _, r := range f.runs {
+		if r.people != nil {
+			held = min(held, f.cal.begin(r.needs()))
+		}
+	}
+	remembered := int64(math.MinInt64)
+	if f.remember() >= 0 {
+		remembered = d.at - f.remember() - graceMost
+	}
+	for _, id := range f.people.Sweep(remembered, held) {
+		for _, r := range f.runs {
+			r.unfirst(id)
+		}
+	}
+	for s := range f.streams {
+		if f.streams[s].time < d.at-graceMost {
+			delete(f.streams, s)
+		}
+	}
+	f.userFacts()
+	f.push(due{at: f.cal.begin(d.start + 1), start: d.start + 1})
+}
 
 // Accounting says what became of everything received.
-func (f *Fold) Accounting() Accounting { return Accounting{} }
+func (f *Fold) Accounting() Accounting {
+	a := f.acc
+	a.LateFor = make(map[string]uint64, len(f.acc.LateFor))
+	for k, v := range f.acc.LateFor {
+		a.LateFor[k] = v
+	}
+	return a
+}
 
 // Known is the number of users known at now (unix ns) who are not under not_people.
-func (f *Fold) Known(now int64) int { return 0 }
+func (f *Fold) Known(now int64) int {
+	if f.remember() < 0 {
+		return f.knownSince(math.MinInt64)
+	}
+	return f.knownSince(now - f.remember())
+}
 
-// Burn is the burn rate of an slo; false when the measure is none or has a person as subject.
-func (f *Fold) Burn(measure string) (Burn, bool) { return Burn{}, false }
+// Seen is the number of users who are not under not_people and were active, or first heard
+// of, within the time before now.
+func (f *Fold) Seen(now int64, within time.Duration) int { return f.knownSince(now - int64(within)) }
 
-// TakeClosed hands over the closed windows the fold still holds; they are then Past's.
-func (f *Fold) TakeClosed() []Stored { return nil }
+func (f *Fold) knownSince(since int64) (n int) {
+	var not []userCond
+	for _, r := range f.runs {
+		if r.cat == f.adopted {
+			not = r.notPeople
+			break
+		}
+	}
+	f.people.Known(since, func(id uint32) {
+		for i := range not {
+			if not[i].holds(f.people, id) {
+				return
+			}
+		}
+		n++
+	})
+	return n
+}
 
-// Save writes the state; the same state gives the same bytes.
-func (f *Fold) Save(w io.Writer) error { return errors.ErrUnsupported }
+// Forget takes the user's name and what hangs on it out of the dictionary; figures of open
+// windows keep counting somebody without a name. It is not a journal record: the caller
+// writes a checkpoint at once and trims the journal.
+func (f *Fold) Forget(user string) bool {
+	ok := f.people.Forget(user)
+	f.userFacts()
+	return ok
+}
 
-// Load replaces the state by a saved one.
-func (f *Fold) Load(r io.Reader) error { return errors.ErrUnsupported }
+// Started is the civil day from which knowledge of users is counted; false before the first event.
+func (f *Fold) Started() (day int64, ok bool) { return f.started, f.started != noDay }

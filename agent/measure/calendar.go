@@ -1,0 +1,165 @@
+package measure
+
+import (
+	"math"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/measure/wire"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// calendar is the local days of the installation. A zone is in force from the first of a
+// month: from the moment at which that month begins in the zone before. Days never go
+// back: what the new zone would still call the last day of the old month belongs to the first
+// of the new one.
+type calendar struct {
+	periods []period
+	days    [64]daySpan
+	begins  [256]dayBegin
+}
+
+type period struct {
+	from int64 // unix ns
+	day  int64 // first civil day
+	zone *time.Location
+}
+
+type daySpan struct{ begin, end, day int64 }
+type dayBegin struct {
+	day, begin int64
+	set        bool
+}
+
+func newCalendar(zone *time.Location) *calendar {
+	return &calendar{periods: []period{{math.MinInt64, math.MinInt64, zone}}}
+}
+
+// change puts zone in force with the month after the one that holds now.
+func (c *calendar) change(zone *time.Location, now int64) {
+	_, last := report.CivilDays(report.Month, report.CivilStart(report.Month, c.day(now)))
+	first := last + 1
+	from := c.begin(first)
+	if p := &c.periods[len(c.periods)-1]; p.day == first {
+		p.zone = zone // a second change before the first took effect
+	} else {
+		c.periods = append(c.periods, period{from, first, zone})
+	}
+	c.days, c.begins = [64]daySpan{}, [256]dayBegin{}
+}
+
+// day is the civil day of a moment.
+func (c *calendar) day(ns int64) int64 {
+	s := &c.days[uint64(floorDiv(ns, int64(24*time.Hour)))%64]
+	if ns >= s.begin && ns < s.end {
+		return s.day
+	}
+	p := c.periods[0]
+	for _, q := range c.periods[1:] {
+		if ns >= q.from {
+			p = q
+		}
+	}
+	d := max(report.CivilDay(time.Unix(0, ns), p.zone), p.day)
+	*s = daySpan{c.begin(d), c.begin(d + 1), d}
+	return d
+}
+
+// begin is the first moment of a civil day, in unix ns.
+func (c *calendar) begin(day int64) int64 {
+	b := &c.begins[uint64(day)%256]
+	if b.set && b.day == day {
+		return b.begin
+	}
+	p := c.periods[0]
+	for _, q := range c.periods[1:] {
+		if day >= q.day {
+			p = q
+		}
+	}
+	at := max(report.Midnight(day, p.zone).UnixNano(), p.from)
+	if day == p.day {
+		at = p.from
+	}
+	*b = dayBegin{day, at, true}
+	return at
+}
+
+// span is the real time of a window, [begin, end) in unix ns.
+func (c *calendar) span(g report.Grain, start int64) (begin, end int64) {
+	switch g {
+	case report.FiveMinutes:
+		return start * 1e9, (start + 300) * 1e9
+	case report.Hour:
+		return start * 1e9, (start + 3600) * 1e9
+	}
+	first, last := report.CivilDays(g, start)
+	return c.begin(first), c.begin(last + 1)
+}
+
+// start is the window of a grain that holds a moment; the earliest of those for Rolling28.
+func (c *calendar) start(g report.Grain, ns int64) int64 {
+	switch g {
+	case report.FiveMinutes:
+		return floorDiv(ns, 300e9) * 300
+	case report.Hour:
+		return floorDiv(ns, 3600e9) * 3600
+	}
+	return report.CivilStart(g, c.day(ns))
+}
+
+// next is the start of the window after start.
+func next(g report.Grain, start int64) int64 {
+	switch g {
+	case report.FiveMinutes:
+		return start + 300
+	case report.Hour:
+		return start + 3600
+	case report.Rolling28:
+		return start + 1
+	}
+	_, last := report.CivilDays(g, start)
+	return last + 1
+}
+
+// firstOf is where a window begins, in the unit of its start: rolling28 is named by its last day.
+func firstOf(g report.Grain, start int64) int64 {
+	if g == report.Rolling28 {
+		return start - 27
+	}
+	return start
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func (c *calendar) save(w *wire.Writer) {
+	w.Uint(uint64(len(c.periods)))
+	for _, p := range c.periods {
+		w.Int(p.from)
+		w.Int(p.day)
+		w.String(p.zone.String())
+	}
+}
+
+func loadCalendar(r *wire.Reader) *calendar {
+	c := &calendar{}
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+		p := period{from: r.Int(), day: r.Int()}
+		zone, err := time.LoadLocation(r.String())
+		if err != nil {
+			r.Fail("a time zone")
+			return c
+		}
+		p.zone = zone
+		c.periods = append(c.periods, p)
+	}
+	if len(c.periods) == 0 {
+		r.Fail("no time zone")
+	}
+	return c
+}

@@ -1,0 +1,187 @@
+package measure
+
+import (
+	"slices"
+
+	"github.com/fieldpost/fieldpost/agent/measure/people"
+	"github.com/fieldpost/fieldpost/agent/record"
+)
+
+// event folds one event in and says what became of it.
+func (f *Fold) event(p *plan, e *record.Event) record.Reason {
+	activity := e.Type >= record.Track && e.Type <= record.Screen
+	var src *source
+	switch {
+	case activity && int(e.Def) < len(p.events):
+		src = &p.events[e.Def]
+	case activity || e.Type < record.Track || e.Type > record.Alias:
+		return record.Malformed
+	}
+	if (activity && src.off) || (!activity && !p.anyOn) {
+		return record.Off
+	}
+	if e.HasID {
+		if f.seen.Seen(e.MessageID, f.now) {
+			return record.Duplicate
+		}
+		f.seen.Add(e.MessageID, f.now)
+	}
+	if activity {
+		if f.now-e.Time > int64(graceOf(&p.cat.Events[e.Def])) {
+			return record.Late
+		}
+		f.activity(src, e)
+		return record.Measured
+	}
+	switch e.Type {
+	case record.Identify:
+		f.identify(p, e)
+	case record.Alias:
+		f.alias(e)
+	case record.Group:
+		for i := range e.Properties {
+			for _, ff := range p.groups {
+				if ff.pos == e.Properties[i].Property {
+					f.learn(ff.r, text(ff.p, &e.Properties[i]))
+				}
+			}
+		}
+	}
+	return record.Measured
+}
+
+// activity is a track, page or screen event.
+func (f *Fold) activity(src *source, e *record.Event) {
+	day := f.cal.day(e.Time)
+	id := uint32(people.Nobody)
+	if e.User != "" && f.needPeople {
+		var fresh bool
+		if id, fresh = f.people.Touch(e.User, e.Time, f.remember()); fresh {
+			f.fresh(id)
+		}
+		f.people.Active(id, e.Time, int32(day))
+	}
+	for i := range src.feeds {
+		fd := &src.feeds[i]
+		combo, ok := fd.take(e.Properties)
+		if !ok {
+			continue
+		}
+		if fd.r.people != nil {
+			f.addPerson(fd, e, id, day, combo)
+		} else {
+			f.addTraffic(fd, e, id, combo)
+		}
+	}
+	for i := range src.facts {
+		ff := &src.facts[i]
+		if v := find(e.Properties, int(ff.pos)); v != nil {
+			f.learn(ff.r, text(ff.p, v))
+		}
+	}
+}
+
+// fresh makes sure that nothing is left of whoever had the number before.
+func (f *Fold) fresh(id uint32) {
+	for _, r := range f.runs {
+		r.unfirst(id)
+	}
+}
+
+func (f *Fold) identify(p *plan, e *record.Event) {
+	if e.User == "" || !f.needPeople {
+		return
+	}
+	id, fresh := f.people.Touch(e.User, f.now, f.remember())
+	if fresh {
+		f.fresh(id)
+	}
+	if e.CreatedAt != 0 {
+		f.people.SetCreated(id, e.CreatedAt)
+	}
+	for i := range e.Properties {
+		if v := &e.Properties[i]; int(v.Property) < len(p.traits) {
+			t := &p.traits[v.Property]
+			f.people.SetTrait(id, t.slot, f.code(t, v))
+		}
+	}
+	f.userFacts()
+}
+
+func (f *Fold) alias(e *record.Event) {
+	if !f.needPeople {
+		return
+	}
+	if e.User == "" || e.Previous == "" {
+		f.acc.AliasIgnored++
+		return
+	}
+	loser, winner, did := f.people.Join(e.User, e.Previous, f.now, f.remember())
+	switch did {
+	case people.Ignored:
+		f.acc.AliasIgnored++
+	case people.Refused:
+		f.acc.AliasRefused++
+	case people.Merged:
+		for _, r := range f.runs {
+			r.merge(loser, winner)
+		}
+	}
+	f.userFacts()
+}
+
+// merge gives what loser did in open windows to winner.
+func (r *run) merge(loser, winner uint32) {
+	if r.people == nil {
+		return
+	}
+	for _, d := range r.people.days {
+		for _, set := range d.sets {
+			if set.CheckedRemove(loser) {
+				set.Add(winner)
+			}
+		}
+		var moved []tallyKey
+		for k := range d.tally {
+			if k.user == loser {
+				moved = append(moved, k)
+			}
+		}
+		for _, k := range moved {
+			to := tallyKey{winner, k.combo, k.bin}
+			d.tally[to] += d.tally[k]
+			delete(d.tally, k)
+		}
+		moved = moved[:0]
+		for k := range d.sums {
+			if k.user == loser {
+				moved = append(moved, k)
+			}
+		}
+		for _, k := range moved {
+			to := tallyKey{winner, k.combo, k.bin}
+			d.sums[to] = d.sums[to].Add(d.sums[k])
+			delete(d.sums, k)
+		}
+	}
+	if int(loser) < len(r.people.first) {
+		day := r.people.first[loser]
+		r.people.first[loser] = people.NoDay
+		r.people.see(winner, day)
+	}
+}
+
+// unfirst forgets when a number was first seen.
+func (r *run) unfirst(id uint32) {
+	if r.people != nil && int(id) < len(r.people.first) {
+		r.people.first[id] = people.NoDay
+	}
+}
+
+// see notes activity on a day.
+func (s *personState) see(id uint32, day int32) {
+	for int(id) >= len(s.first) {
+		s.first = append(slices.Grow(s.first, 64), people.NoDay)
+	}
+	s.first[id] = min(s.first[id], day)
+}
