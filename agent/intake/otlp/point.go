@@ -119,12 +119,12 @@ func (p *point) exponential(f field) (ok bool) {
 			p.malformedBuckets = true
 			return true
 		}
-		p.positiveOffset, ok = p.range_(f.bytes)
+		p.positiveOffset, ok = p.bucketRange(f.bytes)
 		p.split = len(p.counts)
 		return ok
 	case f.isBytes(9):
 		p.negativeSeen = true
-		p.negativeOffset, ok = p.range_(f.bytes)
+		p.negativeOffset, ok = p.bucketRange(f.bytes)
 		return ok
 	case f.isVarint(10):
 		p.flags = f.value
@@ -134,8 +134,8 @@ func (p *point) exponential(f field) (ok bool) {
 	return true
 }
 
-// range_ reads the Buckets message and appends its counts.
-func (p *point) range_(b []byte) (offset int64, ok bool) {
+// bucketRange reads the Buckets message and appends its counts.
+func (p *point) bucketRange(b []byte) (offset int64, ok bool) {
 	ok = each(b, func(f field) (ok bool) {
 		ok = true
 		switch {
@@ -158,14 +158,10 @@ func (p *point) shape(sent protowire.Number) string {
 		}
 		return ""
 	case histogram:
-		rising := slices.IsSortedFunc(p.bounds, func(a, b uint64) int {
-			if math.Float64frombits(a) < math.Float64frombits(b) {
-				return -1
-			}
-			return 1
-		})
-		for _, b := range p.bounds {
-			rising = rising && !math.IsNaN(math.Float64frombits(b))
+		rising := true
+		for i, b := range p.bounds {
+			f := math.Float64frombits(b)
+			rising = rising && !math.IsNaN(f) && (i == 0 || f > math.Float64frombits(p.bounds[i-1]))
 		}
 		if !rising || len(p.counts) != 0 && len(p.counts) != len(p.bounds)+1 || len(p.counts) == 0 && len(p.bounds) != 0 {
 			return "a histogram's buckets do not fit its bounds"

@@ -137,7 +137,7 @@ func (r *reader) metric(b []byte, scope uint64) bool {
 		case f.isBytes(1):
 			m.def, m.text = r.v.Metric(f.bytes), validText(f.bytes)
 			m.identity = scope + digest(f.bytes)
-		case f.kind == protowire.BytesType && f.number >= gauge && f.number <= summary:
+		case f.isBytes(gauge), f.isBytes(sum), f.isBytes(histogram), f.isBytes(exponential), f.isBytes(summary):
 			m.sent, data = f.number, f.bytes
 		}
 		return true
@@ -259,13 +259,17 @@ func (m *metric) fits(p *point) string {
 
 const tolerance = int64(5 * time.Minute)
 
-// date says when a point was taken: nothing is later than it was received.
+// date says when a point was taken: nothing is later than it was received. A sender whose clock is
+// ahead keeps the length of its accumulation.
 func (r *reader) date(p *point, s *record.Sample) {
 	s.Time, s.Start = int64(p.time), int64(p.start)
 	switch {
 	case s.Time == 0:
 		s.Time = r.rec.Received
 	case s.Time > r.rec.Received+tolerance:
+		if s.Start != 0 {
+			s.Start = max(s.Start-(s.Time-r.rec.Received), 1)
+		}
 		s.Time = r.rec.Received
 		r.rec.Skewed++
 	}
