@@ -92,7 +92,7 @@ func (o *Outbox) load(saved []byte) error {
 		r.read(o.mark.epoch[:])
 		o.mark.seq = r.uvarint()
 	}
-	taken, err := o.since(o.mark)
+	taken, err := o.since(o.mark, o.shelf.window)
 	if err != nil {
 		return err
 	}
@@ -191,9 +191,9 @@ func (o *Outbox) tip() mark {
 	return mark{}
 }
 
-// since collects the windows that batches frozen after m hold, from files and archive. A
-// batch that is in neither was trimmed long ago and cannot come again.
-func (o *Outbox) since(m mark) (map[window]struct{}, error) {
+// since collects the windows that batches frozen after m hold, from files and archive, named
+// by key. A batch that is in neither was trimmed long ago and cannot come again.
+func (o *Outbox) since(m mark, key func(exchange.Hash, *report.Cell) window) (map[window]struct{}, error) {
 	windows := map[window]struct{}{}
 	after := m.epoch == exchange.ID{} || o.byID(m.epoch) == nil
 	for _, e := range o.epochs {
@@ -215,7 +215,7 @@ func (o *Outbox) since(m mark) (map[window]struct{}, error) {
 				continue
 			}
 			for i := range b.Cells {
-				windows[o.shelf.window(b.Header.Catalog, &b.Cells[i])] = struct{}{}
+				windows[key(b.Header.Catalog, &b.Cells[i])] = struct{}{}
 			}
 		}
 	}

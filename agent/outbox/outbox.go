@@ -44,7 +44,8 @@ type Config struct {
 	// MaxFrozen bounds the batch files. Default 64 MiB: 256 of the largest.
 	MaxFrozen int64
 	// Define gives a measure of a catalog its definition hash, so that a window is known
-	// again under a newer catalog. Optional: without it, the catalog's own hash is used.
+	// again under a newer catalog. Called only by Open and Put, with the outbox's lock held.
+	// Optional: without it, the catalog's own hash is used.
 	Define func(catalog exchange.Hash, measure uint16) (def exchange.Hash, ok bool)
 	// NewID makes epochs. Default exchange.NewNonce.
 	NewID  func() exchange.ID

@@ -102,7 +102,7 @@ func (o *Outbox) move(ctx context.Context, keep func(Origin, report.Cell) bool) 
 	}
 	// What a step before a crash moved already is in the epochs after the closed ones.
 	last := from[len(from)-1]
-	held, err := o.since(mark{last.ID, last.LastSeq})
+	held, err := o.since(mark{last.ID, last.LastSeq}, sameCatalog)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (o *Outbox) moveOne(ctx context.Context, e *epoch, held map[window]struct{}
 				reason = ReasonWithdrawn
 				continue
 			}
-			if _, ok := held[o.shelf.window(b.Header.Catalog, &c)]; !ok {
+			if _, ok := held[sameCatalog(b.Header.Catalog, &c)]; !ok {
 				cells = append(cells, c)
 			}
 		}

@@ -39,6 +39,7 @@ type shelf struct {
 	max    int64
 	bytes  int64
 	define func(exchange.Hash, uint16) (exchange.Hash, bool)
+	defs   map[measure]exchange.Hash
 	groups []*group
 	seen   map[window]struct{}
 	taken  map[window]struct{} // held by batches newer than the checkpoint
@@ -46,17 +47,37 @@ type shelf struct {
 }
 
 func newShelf(limit int64, define func(exchange.Hash, uint16) (exchange.Hash, bool)) *shelf {
-	return &shelf{max: limit, define: define, seen: map[window]struct{}{}}
+	return &shelf{max: limit, define: define, seen: map[window]struct{}{}, defs: map[measure]exchange.Hash{}}
 }
 
+// window names a cell's window by the definition of its measure. Config.Define is asked once
+// for each measure, and only while cells are put or loaded: whoever calls the outbox then
+// may hold the lock that Define needs.
 func (s *shelf) window(catalog exchange.Hash, c *report.Cell) window {
-	w := window{def: catalog, series: c.Series, start: c.Start}
-	if s.define != nil {
-		if def, ok := s.define(catalog, c.Measure); ok {
-			w.def, w.series.Measure = def, 0
-		}
+	if s.define == nil {
+		return sameCatalog(catalog, c)
 	}
+	m := measure{catalog, c.Measure}
+	def, ok := s.defs[m]
+	if !ok {
+		if def, ok = s.define(catalog, c.Measure); !ok {
+			return sameCatalog(catalog, c)
+		}
+		s.defs[m] = def
+	}
+	w := window{def: def, series: c.Series, start: c.Start}
+	w.series.Measure = 0
 	return w
+}
+
+// sameCatalog names a cell's window within one catalog.
+func sameCatalog(catalog exchange.Hash, c *report.Cell) window {
+	return window{def: catalog, series: c.Series, start: c.Start}
+}
+
+type measure struct {
+	catalog exchange.Hash
+	index   uint16
 }
 
 func (s *shelf) put(from Origin, c report.Cell) bool {
