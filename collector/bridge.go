@@ -1,0 +1,77 @@
+package collector
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/fieldpost/fieldpost/collector/ingest"
+	"github.com/fieldpost/fieldpost/collector/stream"
+	"github.com/fieldpost/fieldpost/collector/writer"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+)
+
+// answers signs what agents are told.
+type answers struct{ key ed25519.PrivateKey }
+
+// Answer signs v's JSON over status, path and the request's nonce and writes it.
+func (a answers) Answer(w http.ResponseWriter, r *http.Request, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // cannot happen: only our own types
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set(exchange.HeaderSignature, exchange.SignAnswer(status, r.URL.Path, r.Header.Get(exchange.HeaderNonce), body, a.key))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller is gone; it will ask again
+}
+
+// toStream is the stream as ingest sees it.
+type toStream struct{ s *stream.Stream }
+
+func (t toStream) Publish(ctx context.Context, m ingest.Message, after uint64) (uint64, error) {
+	at, err := t.s.Publish(ctx, stream.Message{Agent: m.Agent, Epoch: m.Epoch, Seq: m.Seq, Hash: m.Hash, Received: m.Received,
+		Refused: m.Refused, Why: m.Why, Wire: m.Wire}, after)
+	switch {
+	case errors.Is(err, stream.ErrOrder):
+		err = errors.Join(ingest.ErrOrder, err)
+	case errors.Is(err, stream.ErrFull):
+		err = errors.Join(ingest.ErrFull, err)
+	}
+	return at, err
+}
+
+func (t toStream) Last(ctx context.Context, agent, epoch exchange.ID) (ingest.Mark, error) {
+	m, err := t.s.Last(ctx, agent, epoch)
+	return ingest.Mark{Seq: m.Seq, Hash: m.Hash, Refused: m.Refused, At: m.At}, err
+}
+
+// fromStream is the stream as the writer sees it.
+type fromStream struct{ s *stream.Stream }
+
+func (f fromStream) Fetch(ctx context.Context, most int, wait time.Duration) ([]writer.Delivery, error) {
+	ds, err := f.s.Fetch(ctx, most, wait)
+	out := make([]writer.Delivery, len(ds))
+	for i, d := range ds {
+		out[i] = delivery{d}
+	}
+	return out, err
+}
+
+type delivery struct{ d *stream.Delivery }
+
+func (d delivery) Message() (writer.Message, error) {
+	m := d.d.Message
+	return writer.Message{Agent: m.Agent, Epoch: m.Epoch, Seq: m.Seq, Hash: m.Hash, Received: m.Received, Refused: m.Refused, Why: m.Why,
+		Wire: m.Wire, Tries: d.d.Tries}, d.d.Err
+}
+
+func (d delivery) Ack() error                      { return d.d.Ack() }
+func (d delivery) Again(after time.Duration) error { return d.d.Again(after) }
