@@ -38,6 +38,9 @@ type Past interface {
 	// Each calls fn for every closed window of the measure id and grain, in any order; an
 	// error of fn ends it and is returned.
 	Each(measure string, g report.Grain, fn func(Stored) error) error
+	// Oldest is the moment, in unix ns, before which windows of the grain may have been dropped;
+	// math.MinInt64 when none are. Queries do not reach behind it.
+	Oldest(g report.Grain) int64
 }
 
 // Window is a closed window of one measure.

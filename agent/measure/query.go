@@ -60,6 +60,9 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 		return nil
 	}
 	if f.cfg.Past != nil {
+		if oldest := f.cfg.Past.Oldest(q.Grain); oldest > math.MinInt64 {
+			a.from = max(a.from, next(q.Grain, f.cal.start(q.Grain, oldest)))
+		}
 		if err := f.cfg.Past.Each(q.Measure, q.Grain, take); err != nil {
 			return nil, fmt.Errorf("reading closed windows: %w", err)
 		}

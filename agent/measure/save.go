@@ -26,7 +26,12 @@ const magic = "fpfold\x00\x01"
 var ErrCheckpoint = errors.New("checkpoint cannot be used")
 
 // Save writes the state, closed windows included; the same state gives the same bytes.
-func (f *Fold) Save(out io.Writer) error {
+func (f *Fold) Save(out io.Writer) error { return f.save(out, f.Closed()) }
+
+// SaveOpen is Save without the closed windows the fold holds, for whoever keeps those elsewhere.
+func (f *Fold) SaveOpen(out io.Writer) error { return f.save(out, nil) }
+
+func (f *Fold) save(out io.Writer, packs []*Pack) error {
 	w := &wire.Writer{B: []byte(magic)}
 	f.cal.save(w)
 	f.people.Save(w)
@@ -69,7 +74,6 @@ func (f *Fold) Save(out io.Writer) error {
 		w.Raw(e.catalog[:])
 		saveSpans(w, &e.spans)
 	}
-	packs := f.Closed()
 	w.Uint(uint64(len(packs)))
 	for _, p := range packs {
 		p.Save(w)

@@ -1,36 +1,413 @@
-// Package history keeps a fold's checkpoint and its closed windows on disk.
+// Package history keeps a fold and its closed windows on disk.
+//
+// # States on disk
+//
+//	checkpoint       the fold, the journal position, the list of files below and the caller's
+//	                 extra bytes; replaced as one (durable.WriteFile): it is the commit point
+//	closed/N.win     closed windows; written once, never changed; eight of a level are
+//	                 merged into one of the next, which also drops what is too old to keep
+//	*.damaged        files whose checksum did not fit, set aside
+//
+// # Crash points
+//
+//   - Before the checkpoint is replaced: files it does not list may lie in closed/. The journal is
+//     applied again from the old position, gives the same windows, and the next checkpoint writes
+//     the same file numbers again; Restore removes what is not listed.
+//   - After it: files that were merged may still lie there; Restore removes them.
+//   - A damaged file of closed windows costs its windows, a damaged checkpoint costs what was
+//     closed and no longer is in the journal. Both are set aside and told by Damaged.
+//
+// Invariants: a window is in exactly one listed file or in the fold; at most eight files of each
+// level, so their number grows with the logarithm of time.
 package history
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure"
+	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/protocol/durable"
+	"github.com/fieldpost/fieldpost/protocol/report"
 )
+
+const (
+	magicCheckpoint = "fpstate\x01"
+	magicClosed     = "fpclose\x01"
+	fan             = 8 // files of a level that are merged into one
+
+	// 1 GiB: a fold of a million users with a full set of ids is a tenth of it.
+	maxFile = 1 << 30
+)
+
+// ErrNewer: the state was written by a newer program.
+var ErrNewer = errors.New("state was written by a newer version")
+
+// errDamaged: a checksum does not fit.
+var errDamaged = errors.New("checksum does not fit")
 
 // Config of a Store.
 type Config struct {
 	Measure  measure.Config // Past is set by the Store
 	FS       durable.FS     // default durable.OS()
-	Keep5m   time.Duration  // default 8 days
-	KeepHour time.Duration  // default 400 days
+	Keep5m   time.Duration  // how long 5m windows are kept; default 8 days: a week and a day to look at it
+	KeepHour time.Duration  // default 400 days: a year and the month before
 }
 
-// Store is a fold with its state on disk.
-type Store struct{ fold *measure.Fold }
+// Store is a fold with its state on disk. Not safe for concurrent use.
+type Store struct {
+	dir      string
+	cfg      Config
+	fold     *measure.Fold
+	position uint64
+	extra    []byte
+	files    []file
+	next     uint64 // number of the next file
+	damaged  []string
+}
+
+// file is one file of closed windows.
+type file struct {
+	no    uint64
+	level uint64
+	sum   uint32
+}
+
+var _ measure.Past = (*Store)(nil)
 
 // Restore opens the store in dir, creating it if need be, at its last checkpoint.
-func Restore(dir string, cfg Config) (*Store, error) { return nil, errors.ErrUnsupported }
+func Restore(dir string, cfg Config) (*Store, error) {
+	if cfg.FS == nil {
+		cfg.FS = durable.OS()
+	}
+	cfg.Keep5m = cmp.Or(cfg.Keep5m, 8*24*time.Hour)
+	cfg.KeepHour = cmp.Or(cfg.KeepHour, 400*24*time.Hour)
+	s := &Store{dir: dir, cfg: cfg, next: 1}
+	s.cfg.Measure.Past = s
+	s.fold = measure.New(s.cfg.Measure)
+	for _, d := range []string{dir, s.closedDir()} {
+		if err := durable.MkdirAll(cfg.FS, d, 0o700); err != nil {
+			return nil, err
+		}
+		if err := durable.CleanTemps(cfg.FS, d); err != nil {
+			return nil, err
+		}
+	}
+	err := s.readCheckpoint()
+	if errors.Is(err, errDamaged) {
+		err = s.setAside(s.checkpointPath())
+		s.files, s.next, s.position, s.extra = nil, 1, 0, nil
+		s.fold = measure.New(s.cfg.Measure)
+		if err == nil {
+			err = s.setAsideClosed()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, s.clean()
+}
+
+func (s *Store) checkpointPath() string { return filepath.Join(s.dir, "checkpoint") }
+func (s *Store) closedDir() string      { return filepath.Join(s.dir, "closed") }
+func (s *Store) path(no uint64) string {
+	return filepath.Join(s.closedDir(), fmt.Sprintf("%016d.win", no))
+}
 
 // Fold is the fold at the checkpoint; apply records after Position to it.
 func (s *Store) Fold() *measure.Fold { return s.fold }
 
 // Position is the journal position of the last checkpoint; 0 when there is none.
-func (s *Store) Position() uint64 { return 0 }
+func (s *Store) Position() uint64 { return s.position }
 
-// Extra is what the caller added to the last checkpoint.
-func (s *Store) Extra() []byte { return nil }
+// Extra is what the caller added to the last checkpoint. Not to be changed.
+func (s *Store) Extra() []byte { return s.extra }
 
-// Checkpoint writes the fold's state, its closed windows, the journal position and extra as one step.
-func (s *Store) Checkpoint(position uint64, extra []byte) error { return errors.ErrUnsupported }
+// Damaged is the files that were set aside since Restore began.
+func (s *Store) Damaged() []string { return slices.Clone(s.damaged) }
+
+func (s *Store) setAside(path string) error {
+	s.damaged = append(s.damaged, path)
+	return durable.Rename(s.cfg.FS, path, path+".damaged")
+}
+
+// setAsideClosed sets all files of closed windows aside: without the checkpoint nobody knows which
+// of them count.
+func (s *Store) setAsideClosed() error {
+	nos, err := s.onDisk()
+	if err != nil {
+		return err
+	}
+	for _, no := range nos {
+		if err := s.setAside(s.path(no)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onDisk is the numbers of the files in closed/.
+func (s *Store) onDisk() (nos []uint64, err error) {
+	entries, err := s.cfg.FS.ReadDir(s.closedDir())
+	if err != nil {
+		return nil, fmt.Errorf("listing closed windows: %w", err)
+	}
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".win"); ok {
+			if no, err := strconv.ParseUint(name, 10, 64); err == nil {
+				nos = append(nos, no)
+			}
+		}
+	}
+	return nos, nil
+}
+
+// clean removes files that no checkpoint lists and sets damaged ones aside.
+func (s *Store) clean() error {
+	nos, err := s.onDisk()
+	if err != nil {
+		return err
+	}
+	for _, no := range nos {
+		if !slices.ContainsFunc(s.files, func(f file) bool { return f.no == no }) {
+			if err := durable.Remove(s.cfg.FS, s.path(no)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range slices.Clone(s.files) {
+		_, err := s.read(f)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			s.damaged = append(s.damaged, s.path(f.no))
+		case errors.Is(err, errDamaged):
+			err = s.setAside(s.path(f.no))
+			if err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		default:
+			continue
+		}
+		s.files = slices.DeleteFunc(s.files, func(x file) bool { return x == f })
+	}
+	return nil
+}
+
+// Checkpoint writes the fold's state, its closed windows, the journal position and extra as one
+// step. On an error the store is as it was and the call can be repeated.
+func (s *Store) Checkpoint(position uint64, extra []byte) error {
+	files, next := slices.Clone(s.files), s.next
+	if packs := s.fold.Closed(); len(packs) > 0 {
+		f, err := s.write(next, 0, packs)
+		if err != nil {
+			return err
+		}
+		files, next = append(files, f), next+1
+	}
+	files, next, err := s.merge(files, next)
+	if err != nil {
+		return err
+	}
+	var state bytes.Buffer
+	if err := s.fold.SaveOpen(&state); err != nil {
+		return err
+	}
+	w := &wire.Writer{B: []byte(magicCheckpoint)}
+	w.Uint(position)
+	w.Uint(next)
+	w.Uint(uint64(len(files)))
+	for _, f := range files {
+		w.Uint(f.no)
+		w.Uint(f.level)
+		w.Uint(uint64(f.sum))
+	}
+	w.Bytes(extra)
+	w.Bytes(state.Bytes())
+	if err := durable.WriteFile(s.cfg.FS, s.checkpointPath(), seal(w.B), 0o600); err != nil {
+		return err
+	}
+	gone := slices.DeleteFunc(slices.Clone(s.files), func(f file) bool { return slices.Contains(files, f) })
+	s.files, s.next, s.position, s.extra = files, next, position, bytes.Clone(extra)
+	s.fold.DropClosed()
+	for _, f := range gone {
+		if err := durable.Remove(s.cfg.FS, s.path(f.no)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing what was merged: %w", err)
+		}
+	}
+	return nil
+}
+
+func seal(b []byte) []byte {
+	sum := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
+	return append(b, byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24))
+}
+
+// open checks a sealed file and returns what is in it.
+func open(b []byte, magic string) (*wire.Reader, error) {
+	if len(b) < len(magic)+4 || !bytes.Equal(seal(bytes.Clone(b[:len(b)-4])), b) {
+		return nil, errDamaged
+	}
+	if !strings.HasPrefix(string(b), magic) {
+		if strings.HasPrefix(string(b), magic[:len(magic)-1]) {
+			return nil, ErrNewer
+		}
+		return nil, errDamaged
+	}
+	return wire.NewReader(b[len(magic) : len(b)-4]), nil
+}
+
+func (s *Store) readCheckpoint() error {
+	b, err := durable.ReadFile(s.cfg.FS, s.checkpointPath(), maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r, err := open(b, magicCheckpoint)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", s.checkpointPath(), err)
+	}
+	s.position = r.Uint()
+	s.next = r.Uint()
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+		s.files = append(s.files, file{r.Uint(), r.Uint(), uint32(r.Uint())})
+	}
+	s.extra = r.Bytes()
+	state := r.Bytes()
+	if r.Err() != nil {
+		return fmt.Errorf("reading %s: %w", s.checkpointPath(), errors.Join(errDamaged, r.Err()))
+	}
+	if err := s.fold.Load(bytes.NewReader(state)); err != nil {
+		return fmt.Errorf("reading %s: %w", s.checkpointPath(), err)
+	}
+	return nil
+}
+
+func (s *Store) write(no, level uint64, packs []*measure.Pack) (file, error) {
+	w := &wire.Writer{B: []byte(magicClosed)}
+	w.Uint(uint64(len(packs)))
+	for _, p := range packs {
+		p.Save(w)
+	}
+	b := seal(w.B)
+	tail := b[len(b)-4:]
+	f := file{no, level, uint32(tail[0]) | uint32(tail[1])<<8 | uint32(tail[2])<<16 | uint32(tail[3])<<24}
+	return f, durable.WriteFile(s.cfg.FS, s.path(no), b, 0o600)
+}
+
+func (s *Store) read(f file) (packs []*measure.Pack, err error) {
+	b, err := durable.ReadFile(s.cfg.FS, s.path(f.no), maxFile)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(b, magicClosed)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", s.path(f.no), err)
+	}
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+		packs = append(packs, measure.LoadPack(r))
+	}
+	if r.Err() != nil {
+		return nil, fmt.Errorf("reading %s: %w", s.path(f.no), errors.Join(errDamaged, r.Err()))
+	}
+	return packs, nil
+}
+
+// merge makes one file of every eight of a level, without what is too old to keep.
+func (s *Store) merge(files []file, next uint64) ([]file, uint64, error) {
+	for level := uint64(0); ; level++ {
+		var of []file
+		higher := false
+		for _, f := range files {
+			higher = higher || f.level > level
+			if f.level == level {
+				of = append(of, f)
+			}
+		}
+		if len(of) < fan {
+			if !higher {
+				return files, next, nil
+			}
+			continue
+		}
+		packs, err := s.together(of)
+		if err != nil {
+			return nil, 0, err
+		}
+		f, err := s.write(next, level+1, packs)
+		if err != nil {
+			return nil, 0, err
+		}
+		next++
+		files = slices.DeleteFunc(files, func(f file) bool { return slices.Contains(of, f) })
+		files = append(files, f)
+	}
+}
+
+// together is the windows of files, those of one measure and grain in one pack.
+func (s *Store) together(of []file) (packs []*measure.Pack, err error) {
+	for _, f := range of {
+		ps, err := s.read(f)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range ps {
+			i, found := slices.BinarySearchFunc(packs, p, measure.ComparePacks)
+			if !found {
+				packs = slices.Insert(packs, i, &measure.Pack{Measure: p.Measure, Grain: p.Grain})
+			}
+			oldest := s.Oldest(p.Grain)
+			if err := p.Each(func(w measure.Stored) error {
+				if w.Closed >= oldest {
+					packs[i].Add(&w)
+				}
+				return nil
+			}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slices.DeleteFunc(packs, func(p *measure.Pack) bool { return p.Windows == 0 }), nil
+}
+
+// Oldest implements measure.Past: windows that closed before it are not kept.
+func (s *Store) Oldest(g report.Grain) int64 {
+	switch g {
+	case report.FiveMinutes:
+		return s.fold.Now() - int64(s.cfg.Keep5m)
+	case report.Hour:
+		return s.fold.Now() - int64(s.cfg.KeepHour)
+	}
+	return math.MinInt64
+}
+
+// Each implements measure.Past.
+func (s *Store) Each(id string, g report.Grain, fn func(measure.Stored) error) error {
+	for _, f := range s.files {
+		packs, err := s.read(f)
+		if err != nil {
+			return err
+		}
+		for _, p := range packs {
+			if p.Measure == id && p.Grain == g {
+				if err := p.Each(fn); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
