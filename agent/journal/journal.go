@@ -145,8 +145,7 @@ type Ticket struct {
 
 // Enqueue is the first half of Append, for who has many records to write: nothing of r is needed
 // any more, but it is on disk only when Wait says so. Records go to disk in the order of their
-// Enqueue, so when the last of several is there, those before it are there or failed with it or
-// before it: wait for each ticket.
+// Enqueue; each ticket has its own outcome. durable.ErrBusy: wait for an earlier ticket first.
 func (j *Journal) Enqueue(r *record.Record) (Ticket, error) {
 	g, index, err := j.join(r)
 	return Ticket{g, index}, err

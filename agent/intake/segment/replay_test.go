@@ -74,6 +74,9 @@ func TestReplayOfTheBundledDataLosesNothing(t *testing.T) {
 				compare(t, plain[at], r, &r.Events[i])
 				at++
 			}
+			if p.Lines() != at {
+				t.Fatalf("%s: %d lines are said to be in %d events", name, p.Lines(), at)
+			}
 		}
 		_ = f.Close()
 		if at != len(plain) || p.Lines() != at {
