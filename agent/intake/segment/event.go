@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/jsontext"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
@@ -16,83 +17,45 @@ const (
 	maxDepth  = 64       // an event nested deeper is malformed
 )
 
-type kind byte
-
-const (
-	absent kind = iota // not there, or null
-	text               // a string
-	number
-	boolean
-	other // an object or array
-)
-
-// value is a member that was read: for text the string, for number and boolean the JSON itself, for
-// other the text from its first byte on.
-type value struct {
-	kind kind
-	b    []byte
-}
-
-// value reads any value and leaves what a container holds for later.
-func (s *scanner) value() value {
-	switch c := s.cur(); c {
-	case '"':
-		return value{text, s.str()}
-	case '{', '[':
-		from := s.i
-		s.skip()
-		return value{other, s.b[from:s.i]}
-	case 'n':
-		s.literal("null")
-		return value{}
-	case 't', 'f':
-		from := s.i
-		s.scalar(c)
-		return value{boolean, s.b[from:s.i]}
-	default:
-		return value{number, s.number()}
-	}
-}
-
 // fields are the members of an event that matter. Of a repeated one the last counts.
 type fields struct {
-	typ, event, name, user, anonymous, previous, messageID value
-	timestamp, sentAt, receivedAt, writeKey                value
-	properties, traits                                     value
+	typ, event, name, user, anonymous, previous, messageID jsontext.Value
+	timestamp, sentAt, receivedAt, writeKey                jsontext.Value
+	properties, traits                                     jsontext.Value
 }
 
 // fields reads an event's object, every other member is passed over.
-func (s *scanner) fields(f *fields) {
-	for more := s.enter('{'); more; more = s.next('{') {
-		switch string(s.key()) {
+func (f *fields) read(s *jsontext.Scanner) {
+	for more := s.Enter('{'); more; more = s.Next('{') {
+		switch string(s.Key()) {
 		case "type":
-			f.typ = s.value()
+			f.typ = s.Value()
 		case "event":
-			f.event = s.value()
+			f.event = s.Value()
 		case "name":
-			f.name = s.value()
+			f.name = s.Value()
 		case "userId":
-			f.user = s.value()
+			f.user = s.Value()
 		case "anonymousId":
-			f.anonymous = s.value()
+			f.anonymous = s.Value()
 		case "previousId":
-			f.previous = s.value()
+			f.previous = s.Value()
 		case "messageId":
-			f.messageID = s.value()
+			f.messageID = s.Value()
 		case "timestamp":
-			f.timestamp = s.value()
+			f.timestamp = s.Value()
 		case "sentAt":
-			f.sentAt = s.value()
+			f.sentAt = s.Value()
 		case "receivedAt":
-			f.receivedAt = s.value()
+			f.receivedAt = s.Value()
 		case "writeKey":
-			f.writeKey = s.value()
+			f.writeKey = s.Value()
 		case "properties":
-			f.properties = s.value()
+			f.properties = s.Value()
 		case "traits":
-			f.traits = s.value()
+			f.traits = s.Value()
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 }
@@ -127,8 +90,8 @@ func (p *parser) understand(e *record.Event, x *found, f *fields, t record.Type)
 	if len(x.user) > maxUserID || len(x.previous) > maxUserID {
 		return because(record.OverSize, "an id is over 256 bytes")
 	}
-	if f.messageID.kind != absent && len(f.messageID.b) > 0 {
-		sum := sha256.Sum256(f.messageID.b)
+	if f.messageID.Kind != jsontext.Absent && len(f.messageID.Bytes) > 0 {
+		sum := sha256.Sum256(f.messageID.Bytes)
 		e.HasID = true
 		copy(e.MessageID[:], sum[:])
 	}
@@ -155,9 +118,9 @@ func (p *parser) understand(e *record.Event, x *found, f *fields, t record.Type)
 		}
 		return fault{}
 	}
-	name := f.event.b
+	name := f.event.Bytes
 	if t != record.Track {
-		name = f.name.b
+		name = f.name.Bytes
 	}
 	def := v.Event(t, name)
 	switch {
@@ -184,16 +147,16 @@ func (p *parser) shape(e *record.Event, x *found, f *fields, t record.Type) faul
 	if len(x.user) == 0 && len(anonymous) == 0 {
 		return malformed("userId and anonymousId are missing")
 	}
-	if f.messageID.b, ok = id(f.messageID); !ok {
+	if f.messageID.Bytes, ok = id(f.messageID); !ok {
 		return malformed("messageId is neither text nor a whole number")
 	}
 	switch t {
 	case record.Track:
-		if f.event.kind != text || len(f.event.b) == 0 {
+		if f.event.Kind != jsontext.Text || len(f.event.Bytes) == 0 {
 			return malformed("event is missing or no text")
 		}
 	case record.Page, record.Screen:
-		if f.name.kind != text && f.name.kind != absent {
+		if f.name.Kind != jsontext.Text && f.name.Kind != jsontext.Absent {
 			return malformed("name is no text")
 		}
 	case record.Alias:
@@ -208,68 +171,68 @@ func (p *parser) shape(e *record.Event, x *found, f *fields, t record.Type) faul
 	if x.sentAt, x.sent, ok = when(f.sentAt); !ok {
 		return malformed("sentAt is not RFC 3339")
 	}
-	if !f.properties.object() {
+	if !isObject(&f.properties) {
 		return malformed("properties is no object")
 	}
-	if !f.traits.object() {
+	if !isObject(&f.traits) {
 		return malformed("traits is no object")
 	}
 	return fault{}
 }
 
-// object says whether v is an object or absent. PHP sends its empty ones as "[]".
-func (v *value) object() bool {
-	if v.kind == other && v.b[0] == '[' && len(bytes.TrimSpace(v.b[1:len(v.b)-1])) == 0 {
-		*v = value{}
+// isObject says whether v is an object or absent. PHP sends its empty ones as "[]".
+func isObject(v *jsontext.Value) bool {
+	if v.Kind == jsontext.Other && v.Bytes[0] == '[' && len(bytes.TrimSpace(v.Bytes[1:len(v.Bytes)-1])) == 0 {
+		*v = jsontext.Value{}
 	}
-	return v.kind == absent || v.kind == other && v.b[0] == '{'
+	return v.Kind == jsontext.Absent || v.Kind == jsontext.Other && v.Bytes[0] == '{'
 }
 
 // id takes text and, since some products number their users, whole numbers as they are written.
-func id(v value) (b []byte, ok bool) {
-	switch v.kind {
-	case absent, text:
-		return v.b, true
-	case number:
-		for i, c := range v.b {
+func id(v jsontext.Value) (b []byte, ok bool) {
+	switch v.Kind {
+	case jsontext.Absent, jsontext.Text:
+		return v.Bytes, true
+	case jsontext.Number:
+		for i, c := range v.Bytes {
 			if (c < '0' || c > '9') && (c != '-' || i > 0) {
 				return nil, false
 			}
 		}
-		return v.b, true
+		return v.Bytes, true
 	}
 	return nil, false
 }
 
-func when(v value) (ns int64, given, ok bool) {
-	if v.kind == absent || v.kind == text && len(v.b) == 0 {
+func when(v jsontext.Value) (ns int64, given, ok bool) {
+	if v.Kind == jsontext.Absent || v.Kind == jsontext.Text && len(v.Bytes) == 0 {
 		return 0, false, true
 	}
-	if v.kind != text {
+	if v.Kind != jsontext.Text {
 		return 0, false, false
 	}
-	ns, ok = parseTime(v.b)
+	ns, ok = parseTime(v.Bytes)
 	return ns, ok, ok
 }
 
 // words reads the declared ones among an object's members; the others are passed over and go no
 // further. Of a repeated one the last counts.
-func (p *parser) words(e *record.Event, w *intake.Words, object value, createdAt bool) fault {
-	if object.kind == absent {
+func (p *parser) words(e *record.Event, w *intake.Words, object jsontext.Value, createdAt bool) fault {
+	if object.Kind == jsontext.Absent {
 		return fault{}
 	}
 	if w.Len() == 0 && !createdAt {
 		return fault{}
 	}
 	s := &p.inner
-	s.reset(object.b)
+	s.Reset(object.Bytes)
 	from := len(p.values)
 	var bad fault
-	for more := s.enter('{'); more; more = s.next('{') {
-		key := s.key()
+	for more := s.Enter('{'); more; more = s.Next('{') {
+		key := s.Key()
 		word := w.Find(key)
 		if createdAt && string(key) == "createdAt" {
-			v := s.value()
+			v := s.Value()
 			e.CreatedAt = created(v)
 			if word == nil {
 				continue
@@ -278,10 +241,10 @@ func (p *parser) words(e *record.Event, w *intake.Words, object value, createdAt
 			continue
 		}
 		if word == nil {
-			s.skip()
+			s.Skip()
 			continue
 		}
-		bad = p.put(from, word, s.value(), bad)
+		bad = p.put(from, word, s.Value(), bad)
 	}
 	if bad.refused() {
 		p.values = p.values[:from]
@@ -293,7 +256,7 @@ func (p *parser) words(e *record.Event, w *intake.Words, object value, createdAt
 
 // put adds a value under its word, in order of position. A value that came before under the
 // same word goes; so do values no measure that is on uses.
-func (p *parser) put(from int, word *intake.Word, v value, bad fault) fault {
+func (p *parser) put(from int, word *intake.Word, v jsontext.Value, bad fault) fault {
 	at := from
 	for at < len(p.values) && p.values[at].Property < word.Position {
 		at++
@@ -301,7 +264,7 @@ func (p *parser) put(from int, word *intake.Word, v value, bad fault) fault {
 	if at < len(p.values) && p.values[at].Property == word.Position {
 		p.values = append(p.values[:at], p.values[at+1:]...)
 	}
-	if v.kind == absent {
+	if v.Kind == jsontext.Absent {
 		return bad
 	}
 	x, ok := convert(word, v)
@@ -319,35 +282,35 @@ func (p *parser) put(from int, word *intake.Word, v value, bad fault) fault {
 
 // convert checks a value against its declaration. A truth value or number counts for a closed list
 // only if the list names it.
-func convert(word *intake.Word, v value) (x record.Value, ok bool) {
+func convert(word *intake.Word, v jsontext.Value) (x record.Value, ok bool) {
 	x.Property = word.Position
 	if word.IsNumber {
-		if v.kind != number {
+		if v.Kind != jsontext.Number {
 			return x, false
 		}
-		x.Number, ok = word.Number(v.b)
+		x.Number, ok = word.Number(v.Bytes)
 		return x, ok
 	}
-	if v.kind == other {
+	if v.Kind == jsontext.Other {
 		return x, false
 	}
-	x.Index, ok = word.Value(v.b)
-	return x, ok || v.kind == text
+	x.Index, ok = word.Value(v.Bytes)
+	return x, ok || v.Kind == jsontext.Text
 }
 
 // created reads the createdAt trait: a time, or unix seconds or milliseconds. What it cannot read
 // counts as not given. 0 means not given.
-func created(v value) int64 {
+func created(v jsontext.Value) int64 {
 	var ns int64
-	switch v.kind {
-	case text:
-		t, ok := parseTime(v.b)
+	switch v.Kind {
+	case jsontext.Text:
+		t, ok := parseTime(v.Bytes)
 		if !ok {
 			return 0
 		}
 		ns = t
-	case number:
-		d, _, ok := intake.ParseDecimal(v.b)
+	case jsontext.Number:
+		d, _, ok := intake.ParseDecimal(v.Bytes)
 		if !ok {
 			return 0
 		}

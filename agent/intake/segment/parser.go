@@ -4,14 +4,16 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/jsontext"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
 // parser reads one body into one record. It is used again for later bodies.
 type parser struct {
 	vocabulary *intake.Vocabulary
-	outer      scanner // over the body
-	inner      scanner // over properties and traits
+	body       []byte
+	outer      jsontext.Scanner // over the body
+	inner      jsontext.Scanner // over properties and traits
 
 	values   []record.Value
 	found    []found
@@ -22,7 +24,7 @@ type parser struct {
 	writeKey   []byte
 	sentAt     int64
 	sent       bool
-	receivedAt value // of the last event; for recorded events
+	receivedAt jsontext.Value // of the last event; for recorded events
 	complaint  string
 }
 
@@ -35,41 +37,41 @@ type rejection struct {
 const maxRejected = 1000
 
 func (p *parser) start(v *intake.Vocabulary, body []byte, values []record.Value) {
-	p.vocabulary, p.values = v, values
-	p.outer.reset(body)
+	p.vocabulary, p.values, p.body = v, values, body
+	p.outer.Reset(body)
 	p.found, p.users, p.rejected, p.more = p.found[:0], p.users[:0], p.rejected[:0], 0
-	p.writeKey, p.sentAt, p.sent, p.receivedAt, p.complaint = nil, 0, false, value{}, ""
+	p.writeKey, p.sentAt, p.sent, p.receivedAt, p.complaint = nil, 0, false, jsontext.Value{}, ""
 }
 
 // batch reads the body of /v1/batch. ok is false when it is not a JSON object with an array
 // "batch".
 func (p *parser) batch(r *record.Record) (ok bool) {
 	s := &p.outer
-	utf := utf8.Valid(s.b)
+	utf := utf8.Valid(p.body)
 	seen := false
-	for more := s.enter('{'); more; more = s.next('{') {
-		switch string(s.key()) {
+	for more := s.Enter('{'); more; more = s.Next('{') {
+		switch string(s.Key()) {
 		case "batch":
-			if seen || s.cur() != '[' { // a second list would count events twice
+			if seen || s.Cur() != '[' { // a second list would count events twice
 				p.complaint = "batch is no list, or is there twice"
 				return false
 			}
 			seen = true
 			index := 0
-			for more := s.enter('['); more; more = s.next('[') {
+			for more := s.Enter('['); more; more = s.Next('[') {
 				p.event(r, index, 0, utf)
 				index++
 			}
 		case "writeKey":
-			if v := s.value(); v.kind == text {
-				p.writeKey = v.b
+			if v := s.Value(); v.Kind == jsontext.Text {
+				p.writeKey = v.Bytes
 			}
 		case "sentAt":
 			// A batch whose sentAt cannot be read is one without: the events are still good.
-			v := s.value()
+			v := s.Value()
 			p.sentAt, p.sent, _ = when(v)
 		default:
-			s.skip()
+			s.Skip()
 		}
 	}
 	if !p.end() {
@@ -83,17 +85,17 @@ func (p *parser) batch(r *record.Record) (ok bool) {
 
 // single reads the body of a call of its own. ok is false when it is not a JSON object.
 func (p *parser) single(r *record.Record, t record.Type) (ok bool) {
-	if p.outer.cur() != '{' {
+	if p.outer.Cur() != '{' {
 		p.end()
 		return false
 	}
-	p.event(r, 0, t, utf8.Valid(p.outer.b))
+	p.event(r, 0, t, utf8.Valid(p.body))
 	return p.end()
 }
 
 // end says whether the body was one JSON value and nothing behind it.
 func (p *parser) end() bool {
-	ok := p.outer.cur() == 0 && !p.outer.bad && p.outer.i == len(p.outer.b)
+	ok := p.outer.End()
 	if !ok {
 		p.complaint = "the body is not a JSON object"
 	}
@@ -103,29 +105,29 @@ func (p *parser) end() bool {
 // event reads one event of type t, or of the type it gives itself when t is 0, into r.
 func (p *parser) event(r *record.Record, index int, t record.Type, utf bool) {
 	s := &p.outer
-	if s.cur() != '{' {
-		s.skip()
+	if s.Cur() != '{' {
+		s.Skip()
 		p.refuse(r, index, because(record.Malformed, "the event is no object"))
 		return
 	}
 	var f fields
-	from := s.i
-	s.deep = 0
-	s.fields(&f)
-	if s.bad {
+	from := s.Pos()
+	s.Deep = 0
+	f.read(s)
+	if s.Bad() {
 		return
 	}
-	if f.writeKey.kind == text && t != 0 {
-		p.writeKey = f.writeKey.b
+	if f.writeKey.Kind == jsontext.Text && t != 0 {
+		p.writeKey = f.writeKey.Bytes
 	}
 	p.receivedAt = f.receivedAt
-	bad := readable(s.b[from:s.i], s.deep+1, utf)
+	bad := readable(p.body[from:s.Pos()], s.Deep+1, utf)
 	if !bad.refused() && t == 0 {
 		if t = typeOf(f.typ); t == 0 {
 			bad = because(record.Malformed, "type is missing or unknown")
 		}
 	}
-	tooLarge := s.i-from > maxEvent
+	tooLarge := s.Pos()-from > maxEvent
 	n := len(r.Events)
 	if n < cap(r.Events) {
 		r.Events = r.Events[:n+1]
@@ -165,11 +167,11 @@ func (p *parser) refuse(r *record.Record, index int, bad fault) {
 	}
 }
 
-func typeOf(v value) record.Type {
-	if v.kind != text {
+func typeOf(v jsontext.Value) record.Type {
+	if v.Kind != jsontext.Text {
 		return 0
 	}
-	switch string(v.b) {
+	switch string(v.Bytes) {
 	case "track":
 		return record.Track
 	case "page":

@@ -95,13 +95,13 @@ func (p *Replay) Next() (*record.Record, error) {
 // receivedAt looks at the line that is held.
 func (p *Replay) receivedAt() (ns int64, ok bool) {
 	s := &p.p.outer
-	s.reset(p.line)
+	s.Reset(p.line)
 	var f fields
-	if s.cur() != '{' {
+	if s.Cur() != '{' {
 		return 0, false
 	}
-	s.fields(&f)
-	if s.cur() != 0 || s.bad || s.i != len(s.b) {
+	f.read(s)
+	if !s.End() {
 		return 0, false
 	}
 	ns, given, ok := when(f.receivedAt)
@@ -110,7 +110,8 @@ func (p *Replay) receivedAt() (ns int64, ok bool) {
 
 // take puts the held line's event into the record.
 func (p *Replay) take() {
-	p.p.outer.reset(p.line)
+	p.p.body = p.line
+	p.p.outer.Reset(p.line)
 	p.p.found, p.p.users = p.p.found[:0], p.p.users[:0]
 	before := len(p.rec.Events)
 	one := record.Record{Received: p.rec.Received, Events: p.rec.Events[before:]}

@@ -1,4 +1,13 @@
-package segment
+// Package jsontext walks over JSON text for the doors: one pass, no copies, no reflection, no
+// recursion.
+//
+// Invariants: it accepts exactly what encoding/json's Valid accepts, and reads strings and repeated
+// members as encoding/json does (a lone surrogate is U+FFFD; which of several members of one name
+// counts is for the caller), except that bytes which are not UTF-8 are kept: callers check that.
+// What it returns is part of the text, or of a buffer that is good until Reset.
+//
+// There is no state on disk.
+package jsontext
 
 import (
 	"encoding/binary"
@@ -7,29 +16,80 @@ import (
 	"unicode/utf8"
 )
 
-// scanner walks over JSON text once and copies nothing. It accepts what encoding/json's Valid
-// accepts. The first thing that is not JSON sets bad; from then on every method returns at once
-// and cur is 0.
-type scanner struct {
-	b    []byte
-	i    int
-	bad  bool
-	deep int // deepest nesting skip has met since it was last set to 0
+// Scanner walks over one text. The first thing that is not JSON makes it Bad; from then on every
+// method returns at once and Cur is 0. The zero value scans nothing; it can be used again.
+type Scanner struct {
+	b   []byte
+	i   int
+	bad bool
 
-	open []uint64 // of skip: one bit per open container, 1 for an object
+	// Deep is the deepest nesting Skip and Value have met since it was last set to 0.
+	Deep int
+
+	open []uint64 // of Skip: one bit per open container, 1 for an object
 	text []byte   // strings that had escapes
 }
 
-func (s *scanner) reset(b []byte) {
-	s.b, s.i, s.bad, s.deep, s.text = b, 0, false, 0, s.text[:0]
+// Kind is what a Value is.
+type Kind byte
+
+// The kinds of values.
+const (
+	Absent  Kind = iota // not there, or null
+	Text                // a string
+	Number              // any number
+	Boolean             // true or false
+	Other               // an object or array
+)
+
+// Value is a value that was read: for Text the string, for Number and Boolean the JSON itself, for
+// Other its text, to be read by another scanner.
+type Value struct {
+	Kind  Kind
+	Bytes []byte
 }
 
-func (s *scanner) fail() {
+// Reset makes s scan b. What it returned before may be overwritten.
+func (s *Scanner) Reset(b []byte) {
+	s.b, s.i, s.bad, s.Deep, s.text = b, 0, false, 0, s.text[:0]
+}
+
+// Bad says that the text is not JSON.
+func (s *Scanner) Bad() bool { return s.bad }
+
+// Pos is where s stands in the text.
+func (s *Scanner) Pos() int { return s.i }
+
+// End says whether nothing but white space is left and all before it was JSON.
+func (s *Scanner) End() bool { return s.Cur() == 0 && !s.bad && s.i == len(s.b) }
+
+// Value reads any value. A container is passed over.
+func (s *Scanner) Value() Value {
+	switch c := s.Cur(); c {
+	case '"':
+		return Value{Text, s.str()}
+	case '{', '[':
+		from := s.i
+		s.Skip()
+		return Value{Other, s.b[from:s.i]}
+	case 'n':
+		s.literal("null")
+		return Value{}
+	case 't', 'f':
+		from := s.i
+		s.scalar(c)
+		return Value{Boolean, s.b[from:s.i]}
+	default:
+		return Value{Number, s.number()}
+	}
+}
+
+func (s *Scanner) fail() {
 	s.bad, s.i = true, len(s.b)
 }
 
-// cur is the byte to look at next after white space; 0 at the end.
-func (s *scanner) cur() byte {
+// Cur is the byte to look at next after white space; 0 at the end.
+func (s *Scanner) Cur() byte {
 	for s.i < len(s.b) {
 		c := s.b[s.i]
 		if c > ' ' {
@@ -44,24 +104,24 @@ func (s *scanner) cur() byte {
 	return 0
 }
 
-// enter steps into an object ('{') or array ('['). more is false when it is empty, and then
+// Enter steps into an object ('{') or array ('['). more is false when it is empty, and then
 // it has been left already.
-func (s *scanner) enter(c byte) (more bool) {
-	if s.cur() != c {
+func (s *Scanner) Enter(c byte) (more bool) {
+	if s.Cur() != c {
 		s.fail()
 		return false
 	}
 	s.i++
-	if s.cur() == c+2 { // '}' is '{'+2, ']' is '['+2
+	if s.Cur() == c+2 { // '}' is '{'+2, ']' is '['+2
 		s.i++
 		return false
 	}
 	return !s.bad
 }
 
-// next steps over the comma to the next member or out of the container that c opens.
-func (s *scanner) next(c byte) (more bool) {
-	switch s.cur() {
+// Next steps over the comma to the next member or out of the container that c opens.
+func (s *Scanner) Next(c byte) (more bool) {
+	switch s.Cur() {
 	case ',':
 		s.i++
 		return true
@@ -73,14 +133,14 @@ func (s *scanner) next(c byte) (more bool) {
 	return false
 }
 
-// key reads a member's name and the colon behind it. The bytes are good until the scanner is reset.
-func (s *scanner) key() []byte {
-	if s.cur() != '"' {
+// Key reads a member's name and the colon behind it. The bytes are good until the scanner is reset.
+func (s *Scanner) Key() []byte {
+	if s.Cur() != '"' {
 		s.fail()
 		return nil
 	}
 	k := s.str()
-	if s.cur() != ':' {
+	if s.Cur() != ':' {
 		s.fail()
 		return nil
 	}
@@ -96,7 +156,7 @@ const (
 // str reads the string that begins here. Without escapes it is a part of the text, otherwise it is
 // unescaped as encoding/json does it: a lone surrogate becomes U+FFFD. Bytes that are not
 // UTF-8 are kept.
-func (s *scanner) str() []byte {
+func (s *Scanner) str() []byte {
 	start := s.i + 1
 	i := start
 	for {
@@ -130,7 +190,7 @@ func (s *scanner) str() []byte {
 }
 
 // escaped reads the rest of a string from its first escape on.
-func (s *scanner) escaped(start, i int) []byte {
+func (s *Scanner) escaped(start, i int) []byte {
 	from := len(s.text)
 	s.text = append(s.text, s.b[start:i]...)
 	for i < len(s.b) {
@@ -162,7 +222,7 @@ func (s *scanner) escaped(start, i int) []byte {
 
 // escape appends what the escape after a backslash stands for and returns its length; 0 when it
 // is none.
-func (s *scanner) escape(b []byte) int {
+func (s *Scanner) escape(b []byte) int {
 	c := b[0]
 	switch c {
 	case '"', '\\', '/':
@@ -223,7 +283,7 @@ func hex4(b []byte) (r rune, ok bool) {
 }
 
 // number reads the number that begins here.
-func (s *scanner) number() []byte {
+func (s *Scanner) number() []byte {
 	start, i, b := s.i, s.i, s.b
 	digits := func() bool {
 		from := i
@@ -259,7 +319,7 @@ func (s *scanner) number() []byte {
 	return b[start:i]
 }
 
-func (s *scanner) literal(word string) {
+func (s *Scanner) literal(word string) {
 	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
 		s.fail()
 		return
@@ -268,7 +328,7 @@ func (s *scanner) literal(word string) {
 }
 
 // scalar passes over a value that is no container.
-func (s *scanner) scalar(c byte) {
+func (s *Scanner) scalar(c byte) {
 	switch c {
 	case '"':
 		from := len(s.text)
@@ -285,15 +345,15 @@ func (s *scanner) scalar(c byte) {
 	}
 }
 
-// skip passes over any value, however deep, without recursion, and notes how deep it was.
-func (s *scanner) skip() {
+// Skip passes over any value, however deep, without recursion, and notes how deep it was.
+func (s *Scanner) Skip() {
 	depth := 0
 	for {
-		if c := s.cur(); c == '{' || c == '[' {
+		if c := s.Cur(); c == '{' || c == '[' {
 			s.push(depth, c == '{')
 			depth++
-			s.deep = max(s.deep, depth)
-			if s.enter(c) {
+			s.Deep = max(s.Deep, depth)
+			if s.Enter(c) {
 				if c == '{' {
 					s.passKey()
 				}
@@ -311,7 +371,7 @@ func (s *scanner) skip() {
 			if s.open[(depth-1)/64]>>((depth-1)%64)&1 != 0 {
 				top = '{'
 			}
-			if s.next(top) {
+			if s.Next(top) {
 				if top == '{' {
 					s.passKey()
 				}
@@ -322,13 +382,13 @@ func (s *scanner) skip() {
 	}
 }
 
-func (s *scanner) passKey() {
+func (s *Scanner) passKey() {
 	from := len(s.text)
-	s.key()
+	s.Key()
 	s.text = s.text[:from]
 }
 
-func (s *scanner) push(depth int, object bool) {
+func (s *Scanner) push(depth int, object bool) {
 	for depth/64 >= len(s.open) {
 		s.open = append(s.open, 0)
 	}

@@ -1,4 +1,4 @@
-package segment
+package jsontext
 
 import (
 	"bytes"
@@ -70,39 +70,39 @@ func spoiled() *rapid.Generator[[]byte] {
 }
 
 func accepts(b []byte) bool {
-	var s scanner
-	s.reset(b)
-	if s.cur() == 0 {
+	var s Scanner
+	s.Reset(b)
+	if s.Cur() == 0 {
 		return false
 	}
-	s.skip()
-	return s.cur() == 0 && !s.bad && s.i == len(b)
+	s.Skip()
+	return s.Cur() == 0 && !s.bad && s.i == len(b)
 }
 
 // tree reads a document with the scanner into what encoding/json makes of it.
-func (s *scanner) tree() any {
-	switch s.cur() {
+func (s *Scanner) tree() any {
+	switch s.Cur() {
 	case '{':
 		m := map[string]any{}
-		for more := s.enter('{'); more; more = s.next('{') {
-			k := string(s.key())
+		for more := s.Enter('{'); more; more = s.Next('{') {
+			k := string(s.Key())
 			m[k] = s.tree()
 		}
 		return m
 	case '[':
 		list := []any{}
-		for more := s.enter('['); more; more = s.next('[') {
+		for more := s.Enter('['); more; more = s.Next('[') {
 			list = append(list, s.tree())
 		}
 		return list
 	}
-	switch v := s.value(); v.kind {
-	case text:
-		return string(v.b)
-	case number:
-		return json.Number(v.b)
-	case boolean:
-		return string(v.b) == "true"
+	switch v := s.Value(); v.Kind {
+	case Text:
+		return string(v.Bytes)
+	case Number:
+		return json.Number(v.Bytes)
+	case Boolean:
+		return string(v.Bytes) == "true"
 	}
 	return nil
 }
@@ -121,8 +121,8 @@ func same(t interface{ Fatalf(string, ...any) }, b []byte) {
 	if err := d.Decode(&want); err != nil {
 		t.Fatalf("%q: %v", b, err)
 	}
-	var s scanner
-	s.reset(b)
+	var s Scanner
+	s.Reset(b)
 	if got := s.tree(); s.bad || fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
 		t.Fatalf("%q:\n got %#v\nwant %#v", b, got, want)
 	}
