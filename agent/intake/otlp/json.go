@@ -1,18 +1,17 @@
 package otlp
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/fieldpost/fieldpost/agent/intake/jsontext"
 )
 
 // form is how a member of a JSON object stands on the wire.
@@ -81,90 +80,104 @@ func shapes() *shape {
 
 var errDeep = errors.New("the body is nested too deep")
 
-const maxDepth = 64
+const maxDepth = 128
 
 // fromJSON turns a request in JSON into the same one in protobuf.
 func fromJSON(b []byte) ([]byte, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("the body is not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	var s jsontext.Scanner
+	s.Reset(b)
+	v := s.Value()
+	switch {
+	case !s.End():
 		return nil, errors.New("the body is not JSON")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("the body goes on after its JSON object")
-	}
-	return shapes().append(nil, v, 0)
-}
-
-func (s *shape) append(b []byte, v any, depth int) ([]byte, error) {
-	object, ok := v.(map[string]any)
-	if !ok {
-		return nil, errors.New("an object is missing where OTLP has a message")
-	}
-	if depth > maxDepth {
+	case s.Deep > maxDepth:
 		return nil, errDeep
 	}
-	names := make([]string, 0, len(s.members))
-	for name := range s.members {
-		if object[name] != nil {
-			names = append(names, name)
+	return shapes().append(make([]byte, 0, len(b)/2), v)
+}
+
+// found is a member of an object as it was sent.
+type found struct {
+	name string
+	member
+	value jsontext.Value
+}
+
+func (s *shape) append(b []byte, v jsontext.Value) ([]byte, error) {
+	if v.Kind != jsontext.Other || v.Bytes[0] != '{' {
+		return nil, errors.New("an object is missing where OTLP has a message")
+	}
+	var in jsontext.Scanner
+	in.Reset(v.Bytes)
+	var all []found
+	for more := in.Enter('{'); more; more = in.Next('{') {
+		name := string(in.Key())
+		m, known := s.members[name]
+		if !known {
+			in.Skip()
+			continue
+		}
+		all = slices.DeleteFunc(all, func(f found) bool { return f.name == name }) // the last one counts
+		if v := in.Value(); v.Kind != jsontext.Absent {
+			all = append(all, found{name, m, v})
 		}
 	}
 	// In the order of the numbers, as SDKs write protobuf: equal attributes have equal bytes.
-	slices.SortFunc(names, func(a, b string) int { return int(s.members[a].number - s.members[b].number) })
-	for _, name := range names {
-		m, v := s.members[name], object[name]
-		list := []any{v}
-		if m.repeated {
-			var ok bool
-			if list, ok = v.([]any); !ok {
-				return nil, fmt.Errorf("%s is no list", name)
-			}
-		}
-		for _, v := range list {
-			var err error
-			if b, err = m.append(b, v, depth); err != nil {
-				if errors.Is(err, errDeep) {
-					return nil, err
-				}
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
+	slices.SortFunc(all, func(a, b found) int { return int(a.number - b.number) })
+	for _, f := range all {
+		var err error
+		if b, err = f.appendAll(b); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
 	return b, nil
 }
 
-func (m member) append(b []byte, v any, depth int) ([]byte, error) {
+// appendAll appends a member, or each element of a repeated one.
+func (f *found) appendAll(b []byte) (_ []byte, err error) {
+	if !f.repeated {
+		return f.append(b, f.value)
+	}
+	if f.value.Kind != jsontext.Other || f.value.Bytes[0] != '[' {
+		return nil, errors.New("not a list")
+	}
+	var in jsontext.Scanner
+	in.Reset(f.value.Bytes)
+	for more := in.Enter('['); more; more = in.Next('[') {
+		if b, err = f.append(b, in.Value()); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (m member) append(b []byte, v jsontext.Value) ([]byte, error) {
 	switch m.form {
 	case message:
-		inner, err := m.of.append(nil, v, depth+1)
+		inner, err := m.of.append(nil, v)
 		if err != nil {
 			return nil, err
 		}
 		return protowire.AppendBytes(protowire.AppendTag(b, m.number, protowire.BytesType), inner), nil
 	case text:
-		s, ok := v.(string)
-		if !ok {
+		if v.Kind != jsontext.Text {
 			return nil, errors.New("not a text")
 		}
-		return protowire.AppendString(protowire.AppendTag(b, m.number, protowire.BytesType), s), nil
+		return protowire.AppendBytes(protowire.AppendTag(b, m.number, protowire.BytesType), v.Bytes), nil
 	case blob:
-		s, _ := v.(string)
-		raw, err := base64.StdEncoding.DecodeString(s)
-		if err != nil {
+		raw, err := base64.StdEncoding.DecodeString(string(v.Bytes))
+		if err != nil || v.Kind != jsontext.Text {
 			return nil, errors.New("not base64")
 		}
 		return protowire.AppendBytes(protowire.AppendTag(b, m.number, protowire.BytesType), raw), nil
 	case boolean:
-		t, ok := v.(bool)
-		if !ok {
+		if v.Kind != jsontext.Boolean {
 			return nil, errors.New("neither true nor false")
 		}
-		return protowire.AppendVarint(protowire.AppendTag(b, m.number, protowire.VarintType), protowire.EncodeBool(t)), nil
+		return protowire.AppendVarint(protowire.AppendTag(b, m.number, protowire.VarintType), protowire.EncodeBool(v.Bytes[0] == 't')), nil
 	}
 	n, err := m.bits(v)
 	if err != nil {
@@ -177,16 +190,11 @@ func (m member) append(b []byte, v any, depth int) ([]byte, error) {
 }
 
 // bits is a number in the form it has on the wire. JSON may give any of them as text.
-func (m member) bits(v any) (uint64, error) {
-	var s string
-	switch v := v.(type) {
-	case json.Number:
-		s = v.String()
-	case string:
-		s = v
-	default:
+func (m member) bits(v jsontext.Value) (uint64, error) {
+	if v.Kind != jsontext.Number && v.Kind != jsontext.Text {
 		return 0, errors.New("not a number")
 	}
+	s := string(v.Bytes)
 	switch m.form {
 	case double:
 		switch s {
