@@ -23,7 +23,7 @@
 // and its hash is SHA-256 over "fieldpost/ledger/v1\0" and the record.
 //
 // Crash points. Between Append and the outbox's removal: the batch is in both; the outbox
-// asks Last and drops its file. Between an entry and `head`: head is older than the log,
+// asks for it and drops its file. Between an entry and `head`: head is older than the log,
 // which is allowed. Before trimming, the head says what may be missing; the
 // dated entry about it follows, at the next start if need be.
 //

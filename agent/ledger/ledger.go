@@ -85,12 +85,6 @@ type place struct {
 	seq   uint64
 }
 
-// last is the newest settled batch of an epoch.
-type last struct {
-	seq  uint64
-	hash exchange.Hash
-}
-
 // Ledger is safe for concurrent use.
 type Ledger struct {
 	cfg Config
@@ -99,8 +93,7 @@ type Ledger struct {
 	mu      sync.Mutex // guards all below and the order of appends
 	index   []slot
 	byPlace map[place]uint64 // entry number
-	newest  map[exchange.ID]last
-	tail    exchange.Hash // of the newest entry
+	tail    exchange.Hash    // of the newest entry
 	counts  Counts
 	trimmed uint64 // entries below may be missing
 	gone    Counts // what they counted
@@ -126,7 +119,7 @@ func Open(cfg Config) (*Ledger, error) {
 	if err := durable.MkdirAll(cfg.FS, cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
-	l := &Ledger{cfg: cfg, byPlace: map[place]uint64{}, newest: map[exchange.ID]last{}}
+	l := &Ledger{cfg: cfg, byPlace: map[place]uint64{}}
 	if err := durable.CleanTemps(cfg.FS, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("opening the ledger: %w", err)
 	}
@@ -187,9 +180,6 @@ func (l *Ledger) remember(e *Entry) {
 	l.tail = e.Hash
 	if e.Kind == Batch {
 		l.byPlace[place{e.Epoch, e.Seq}] = e.No
-		if n := l.newest[e.Epoch]; e.Seq > n.seq {
-			l.newest[e.Epoch] = last{e.Seq, e.Batch}
-		}
 	}
 }
 
@@ -274,29 +264,6 @@ func (l *Ledger) append(ctx context.Context, m *Meta, wire []byte) error {
 	}
 }
 
-// Last is the newest settled batch of an epoch.
-func (l *Ledger) Last(epoch exchange.ID) (seq uint64, hash exchange.Hash, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n, ok := l.newest[epoch]
-	return n.seq, n.hash, ok
-}
-
-// Holds reports whether the batch is settled here.
-func (l *Ledger) Holds(epoch exchange.ID, seq uint64) (hash exchange.Hash, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	no, ok := l.byPlace[place{epoch, seq}]
-	if !ok {
-		return exchange.Hash{}, false
-	}
-	i, ok := l.find(no)
-	if !ok {
-		return exchange.Hash{}, false
-	}
-	return l.index[i].batch, true
-}
-
 // Batch is a settled batch, byte for byte; an error that matches fs.ErrNotExist when it is
 // not here or was trimmed.
 func (l *Ledger) Batch(epoch exchange.ID, seq uint64) ([]byte, error) {
@@ -333,6 +300,13 @@ func (l *Ledger) Close() error {
 	}
 	l.closed = true
 	return errors.Join(l.writeHead(l.trimmed, &l.gone), l.log.Close())
+}
+
+// Settled is how many batches were settled ever, those that were trimmed included.
+func (l *Ledger) Settled() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts.Settled()
 }
 
 // Newest is the settled batch that came last, of all epochs.

@@ -206,7 +206,7 @@ func (o *Outbox) since(m mark, key func(exchange.Hash, *report.Cell) window) (ma
 		case !after:
 			continue
 		}
-		for seq := from; seq <= e.LastSeq; seq++ {
+		for seq := from; seq <= e.newest(); seq++ {
 			b, err := o.open(e, seq)
 			if err != nil {
 				return nil, err

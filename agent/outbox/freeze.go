@@ -35,8 +35,9 @@ func (o *Outbox) Freeze(ctx context.Context, now time.Time) (made int, err error
 	for len(o.shelf.groups) > 0 && err == nil && ctx.Err() == nil && o.waitingBytes()+batch.MaxWire <= o.cfg.MaxFrozen {
 		g := o.shelf.groups[0]
 		g.oldestFirst()
+		cells, at := g.due(now.Unix())
 		var n int
-		if n, err = o.cut(g.origin, g.cells, now.Unix()); n > 0 {
+		if n, err = o.cut(g.origin, cells, at); n > 0 {
 			o.shelf.drop(g, n)
 		}
 	}

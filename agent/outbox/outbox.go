@@ -24,8 +24,8 @@ type Archive interface {
 	SetAside(ctx context.Context, epoch exchange.ID, seq uint64, wire []byte, reason string) error
 	// Batch is a settled batch; an error that matches fs.ErrNotExist when it is not there.
 	Batch(epoch exchange.ID, seq uint64) ([]byte, error)
-	// Holds is the hash of a settled batch.
-	Holds(epoch exchange.ID, seq uint64) (exchange.Hash, bool)
+	// Settled is how many batches were settled ever, those that were trimmed included.
+	Settled() uint64
 	// Newest is the settled batch that came last, of all epochs.
 	Newest() (epoch exchange.ID, seq uint64, hash exchange.Hash, ok bool)
 }

@@ -168,10 +168,13 @@ func (o *Outbox) Rewind(_ context.Context, wire []byte, s exchange.SignedReceipt
 		return nil
 	}
 	for seq := r.Expected; seq < first; seq++ {
-		if _, ok := o.cfg.Archive.Holds(e.ID, seq); !ok {
+		switch _, err := o.cfg.Archive.Batch(e.ID, seq); {
+		case errors.Is(err, fs.ErrNotExist):
 			e.resend = nil
 			o.want(batch.ReasonRestore)
 			return nil
+		case err != nil:
+			return fmt.Errorf("rewinding epoch %s: %w", r.Epoch, err)
 		}
 		e.resend = append(e.resend, seq)
 	}

@@ -102,7 +102,7 @@ func (o *Outbox) move(ctx context.Context, keep func(Origin, report.Cell) bool) 
 	}
 	// What a step before a crash moved already is in the epochs after the closed ones.
 	last := from[len(from)-1]
-	held, err := o.since(mark{last.ID, last.LastSeq}, sameCatalog)
+	held, err := o.since(mark{last.ID, last.newest()}, sameCatalog)
 	if err != nil {
 		return err
 	}

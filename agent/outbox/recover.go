@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,7 +79,27 @@ func (o *Outbox) recover() error {
 	for _, e := range o.epochs[:max(len(o.epochs)-1, 0)] {
 		o.closing = o.closing || e.closes()
 	}
-	return o.dropSettled()
+	if err := o.dropSettled(); err != nil {
+		return err
+	}
+	o.reconcile()
+	return nil
+}
+
+// reconcile makes the accounting add up where files or the head were taken away or put back:
+// batches that nobody has any more are missing, and a head that knows of fewer batches than
+// there are is corrected. After a mere crash there is nothing to do but to count the batches
+// that were frozen after the head was written.
+func (o *Outbox) reconcile() {
+	have := o.cfg.Archive.Settled() + o.lost
+	for _, e := range o.epochs {
+		have += uint64(len(e.waiting))
+	}
+	if o.frozen > have {
+		o.lost += o.frozen - have
+		o.cfg.Logger.Warn("batches_missing", "count", o.frozen-have)
+	}
+	o.frozen = max(o.frozen, have)
 }
 
 func (o *Outbox) readHead() error {
@@ -104,7 +125,6 @@ func (o *Outbox) readHead() error {
 	// The ledger may know an epoch that the head does not: the head is older, or gone.
 	if id, seq, hash, ok := o.cfg.Archive.Newest(); ok && o.byID(id) == nil {
 		o.epochs = append(o.epochs, &epoch{ID: id, Reason: "found", LastSeq: seq, LastHash: hash})
-		o.frozen += seq
 		o.want(batch.ReasonRestore)
 	}
 	return nil
@@ -136,7 +156,6 @@ func (o *Outbox) readFiles() error {
 		// head away. Its batches are moved to a new epoch.
 		o.epochs = slices.Insert(o.epochs, max(len(o.epochs)-1, 0), e)
 		e.LastSeq = e.waiting[len(e.waiting)-1].seq
-		o.frozen += uint64(len(e.waiting))
 		o.want(batch.ReasonRestore)
 	}
 	return nil
@@ -198,9 +217,6 @@ func (o *Outbox) follow(e *epoch) {
 	}
 	if e.LastSeq > 0 {
 		if hash, _, ok := have(e.LastSeq); !ok || hash != e.LastHash {
-			if !ok && !o.anyAfter(e, e.LastSeq) {
-				o.lost += o.missing(e)
-			}
 			o.want(batch.ReasonRestore)
 		}
 	}
@@ -214,7 +230,6 @@ func (o *Outbox) follow(e *epoch) {
 			break
 		}
 		e.LastSeq, e.LastHash = e.LastSeq+1, hash
-		o.frozen++
 	}
 	if o.anyAfter(e, e.LastSeq) {
 		o.want(batch.ReasonRestore)
@@ -227,30 +242,22 @@ func (o *Outbox) anyAfter(e *epoch, seq uint64) bool {
 	return n > 0 && e.waiting[n-1].seq > seq
 }
 
-// missing counts the newest batches of an epoch that neither files nor archive have.
-func (o *Outbox) missing(e *epoch) (n uint64) {
-	for seq := e.LastSeq; seq > 0; seq-- {
-		if _, ok := o.cfg.Archive.Holds(e.ID, seq); ok || e.find(seq) >= 0 {
-			return n
-		}
-		n++
-	}
-	return n
-}
-
 // dropSettled removes files of batches that the archive has.
 func (o *Outbox) dropSettled() error {
 	for _, e := range o.epochs {
 		for _, w := range slices.Clone(e.waiting) {
-			hash, ok := o.cfg.Archive.Holds(e.ID, w.seq)
-			if !ok {
+			settled, err := o.cfg.Archive.Batch(e.ID, w.seq)
+			if errors.Is(err, fs.ErrNotExist) {
 				continue
+			}
+			if err != nil {
+				return err
 			}
 			wire, err := durable.ReadFile(o.cfg.FS, o.path(e, w), batch.MaxWire)
 			if err != nil {
 				return err
 			}
-			if batch.Hash(wire) == hash {
+			if bytes.Equal(wire, settled) {
 				if err := o.remove(e, w.seq); err != nil {
 					return err
 				}
@@ -261,6 +268,14 @@ func (o *Outbox) dropSettled() error {
 		}
 	}
 	return nil
+}
+
+// newest is the highest seq of which anything is known.
+func (e *epoch) newest() uint64 {
+	if n := len(e.waiting); n > 0 {
+		return max(e.LastSeq, e.waiting[n-1].seq)
+	}
+	return e.LastSeq
 }
 
 // find is the place of seq among the waiting, or -1.

@@ -129,13 +129,28 @@ func (s *shelf) drop(g *group, n int) {
 // oldestFirst orders a group by the time its windows begin, so that batches are cut along
 // time and the oldest go first.
 func (g *group) oldestFirst() {
-	at := func(c *report.Cell) int64 {
-		if c.Grain.Civil() {
-			return c.Start * int64(24*time.Hour/time.Second)
-		}
-		return c.Start
-	}
 	slices.SortStableFunc(g.cells, func(a, b report.Cell) int {
-		return cmp.Or(cmp.Compare(at(&a), at(&b)), a.Series.Compare(b.Series))
+		return cmp.Or(cmp.Compare(begins(&a), begins(&b)), a.Series.Compare(b.Series))
 	})
+}
+
+// begins is when a window begins, in unix seconds, to the day for civil ones.
+func begins(c *report.Cell) int64 {
+	if c.Grain.Civil() {
+		return c.Start * int64(24*time.Hour/time.Second)
+	}
+	return c.Start
+}
+
+// due is what is to be cut next of a sorted group, and the time to date it with. A window
+// that begins a day or more after now was measured before the clock was set back: such ones
+// go last, in batches of their own that are dated by the windows, and the collector judges
+// them by its own clock. So a wrong clock loses nothing here.
+func (g *group) due(now int64) (cells []report.Cell, at int64) {
+	limit := now + int64(24*time.Hour/time.Second)
+	n, _ := slices.BinarySearchFunc(g.cells, limit, func(c report.Cell, limit int64) int { return cmp.Compare(begins(&c), limit) })
+	if n > 0 {
+		return g.cells[:n], now
+	}
+	return g.cells, max(now, begins(&g.cells[len(g.cells)-1]))
 }
