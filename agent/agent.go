@@ -302,6 +302,9 @@ func (a *Agent) listen() (l listeners, err error) {
 	return l, err
 }
 
+// LoginLink makes a one-time link to the console of the agent that holds the state.
+func LoginLink(state string) (string, error) { return console.LoginLink(state) }
+
 // Close writes a last checkpoint and closes everything. Closing twice is harmless.
 func (a *Agent) Close() error {
 	var errs []error

@@ -355,6 +355,25 @@ func (a *app) serviceCmd() *cobra.Command {
 	return c
 }
 
+func (a *app) consoleCmd() *cobra.Command {
+	return &cobra.Command{Use: "console", Short: "Print a one-time link to this site's own pages", Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := a.settings(c)
+			if err != nil {
+				return err
+			}
+			if _, err := control.Dial(cfg.State); err != nil {
+				return &control.Error{Code: "agent_unreachable", Message: "no running agent holds " + cfg.State, Hint: "fieldpost-agent service start", Exit: 3}
+			}
+			link, err := agent.LoginLink(cfg.State)
+			if err != nil {
+				return err
+			}
+			return a.print(view{data: map[string]string{"link": link}, header: []string{"link"}, rows: [][]string{{link}},
+				human: func(w io.Writer) { fmt.Fprintln(w, link) }})
+		}}
+}
+
 // serviceArgs are the arguments the service runs the agent with.
 func (a *app) serviceArgs(c *cobra.Command) []string {
 	out := []string{"run"}

@@ -131,7 +131,7 @@ Nothing is collected and nothing is sent until you decide so:
 		return &control.Error{Code: "usage", Message: err.Error(), Hint: c.CommandPath() + " --help", Exit: 2}
 	})
 	root.AddCommand(a.runCmd(), a.enrollCmd(), a.statusCmd(), a.consentCmd(), a.configCmd(), a.catalogCmd(),
-		a.previewCmd(), a.queryCmd(), a.ledgerCmd(), a.replayCmd(), a.serviceCmd(), a.versionCmd())
+		a.previewCmd(), a.queryCmd(), a.ledgerCmd(), a.replayCmd(), a.consoleCmd(), a.serviceCmd(), a.versionCmd())
 	return root
 }
 

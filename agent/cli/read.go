@@ -81,12 +81,14 @@ func humanStatus(w io.Writer, s control.Status) {
 		row("Samples", "%s received = %s", thousands(s.Samples.Received), reasons(s.Samples.Reasons))
 	}
 	d := s.Delivery
-	row("Batches", "%s frozen = %s acknowledged + %s waiting + %s quarantined + %s withdrawn", thousands(d.Frozen), thousands(d.Acknowledged), thousands(d.Outbox), thousands(d.Quarantined), thousands(d.Withdrawn))
 	if s.Collector != "" {
+		row("Batches", "%s frozen = %s acknowledged + %s waiting + %s quarantined + %s withdrawn", thousands(d.Frozen), thousands(d.Acknowledged), thousands(d.Outbox), thousands(d.Quarantined), thousands(d.Withdrawn))
 		row("Last check-in", "%s", when(d.CheckIn))
 		row("Next", "%s, %s figures wait", when(d.Next), thousands(uint64(d.Waiting)))
 	}
-	row("Journal", "%s of %s MiB", fmt.Sprintf("%.1f", float64(s.Journal.Bytes)/(1<<20)), thousands(uint64(s.Journal.Limit>>20)))
+	if !s.Simulated {
+		row("Journal", "%s of %s MiB", fmt.Sprintf("%.1f", float64(s.Journal.Bytes)/(1<<20)), thousands(uint64(s.Journal.Limit>>20)))
+	}
 	for _, c := range s.Checks {
 		up := "up"
 		if !c.Up {
@@ -132,11 +134,21 @@ recorded in the ledger.`,
 					Dims, Value           json.RawMessage
 					Closed                bool
 					Form                  string
+					Lo, Hi                *float64
 				}
 				if err := json.Unmarshal(l, &f); err != nil {
 					return err
 				}
-				v.rows = append(v.rows, []string{f.Measure, f.Grain, f.Start, dims(f.Dims), scalar(f.Value), fmt.Sprint(f.Closed)})
+				value := scalar(f.Value)
+				switch {
+				case f.Form != "" && f.Lo != nil && f.Hi != nil:
+					value = fmt.Sprintf("%v–%v", *f.Lo, *f.Hi)
+				case f.Form != "" && f.Lo != nil:
+					value = fmt.Sprintf("≥ %v", *f.Lo)
+				case f.Form != "":
+					value = "withheld"
+				}
+				v.rows = append(v.rows, []string{f.Measure, f.Grain, f.Start, dims(f.Dims), value, fmt.Sprint(f.Closed)})
 			}
 			if len(lines) == 0 && a.output == "human" {
 				fmt.Fprintln(a.Stderr, "no windows of that measure and grain in that time")
