@@ -60,6 +60,12 @@ func (c *calendar) day(ns int64) int64 {
 		}
 	}
 	d := max(report.CivilDay(time.Unix(0, ns), p.zone), p.day)
+	// Days are spans: a clock put back over midnight does not make one begin twice.
+	if ns < c.begin(d) {
+		d--
+	} else if ns >= c.begin(d+1) {
+		d++
+	}
 	*s = daySpan{c.begin(d), c.begin(d + 1), d}
 	return d
 }
@@ -76,12 +82,31 @@ func (c *calendar) begin(day int64) int64 {
 			p = q
 		}
 	}
-	at := max(report.Midnight(day, p.zone).UnixNano(), p.from)
+	at := max(midnight(day, p.zone).UnixNano(), p.from)
 	if day == p.day {
 		at = p.from
 	}
 	*b = dayBegin{day, at, true}
 	return at
+}
+
+// midnight is report.Midnight, and the next day's where a zone left out the whole day
+// (Samoa, 2011-12-30).
+func midnight(day int64, zone *time.Location) time.Time {
+	t := report.Midnight(day, zone)
+	if report.CivilDay(t, zone) == day {
+		return t
+	}
+	lo, hi := time.Unix(day*86400, 0).Add(-16*time.Hour), time.Unix(day*86400, 0).Add(36*time.Hour)
+	for hi.Sub(lo) > time.Second {
+		mid := lo.Add(hi.Sub(lo) / 2).Truncate(time.Second)
+		if report.CivilDay(mid, zone) >= day {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return hi
 }
 
 // span is the real time of a window, [begin, end) in unix ns.
