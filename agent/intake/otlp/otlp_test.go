@@ -401,3 +401,39 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRead is the door alone, without network and disk: 100 points with two attributes each.
+func BenchmarkRead(b *testing.B) {
+	points := make([]*metrics.NumberDataPoint, 100)
+	for i := range points {
+		points[i] = number(float64(i))
+		points[i].Attributes = []*common.KeyValue{{Key: "http.status", Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: 200}}},
+			{Key: "host", Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: "node-17"}}}}
+	}
+	data := request(sumOf(2, true, points...))
+	wire, err := proto.Marshal(data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := protojson.Marshal(data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := intaketest.Vocabulary(service())
+	for name, body := range map[string][]byte{protobuf: wire, json: text} {
+		b.Run(name, func(b *testing.B) {
+			var q intake.Request
+			var r record.Record
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				r = record.Record{Kind: record.Request, Received: intaketest.Now().UnixNano(), Samples: r.Samples[:0]}
+				q = intake.Request{Header: map[string][]string{"Content-Type": {name}}, Body: body, Vocabulary: v, Record: &r, Attributes: q.Attributes[:0], Out: q.Out[:0]}
+				if _, refusal := (otlp.Door{}).Read(&q); refusal != nil || len(r.Samples) != 100 {
+					b.Fatal(refusal, r.RefusedSamples)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/sample")
+		})
+	}
+}

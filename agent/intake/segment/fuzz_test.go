@@ -66,3 +66,26 @@ func FuzzBatch(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkRead is the door alone, without network and disk: a batch of 100.
+func BenchmarkRead(b *testing.B) {
+	events := make([]string, 100)
+	for i := range events {
+		events[i] = `{"timestamp":"2026-03-02T11:59:58.123Z","integrations":{},"type":"track","userId":"user-000123","event":"Workflow Saved","properties":{"area":"list","steps":12.5,"title":"a title"},"context":{"library":{"name":"@segment/analytics-node","version":"2.3.0"}},"messageId":"node-next-1772452798123-5b6a","_metadata":{"nodeVersion":"22.1.0"}}`
+	}
+	body := []byte(batch(events...))
+	v := intaketest.Vocabulary(product())
+	d := segment.New(segment.Config{})
+	var q intake.Request
+	var r record.Record
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r = record.Record{Kind: record.Request, Received: intaketest.Now().UnixNano(), Events: r.Events[:0]}
+		q = intake.Request{Path: "/v1/batch", Header: http.Header{}, Body: body, Vocabulary: v, Record: &r, Values: q.Values[:0], Out: q.Out[:0]}
+		if _, refusal := d.Read(&q); refusal != nil || len(r.Events) != 100 {
+			b.Fatal(refusal, r.RefusedEvents)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
+}

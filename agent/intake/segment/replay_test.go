@@ -19,18 +19,15 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
 
-// forge declares the events of the bundled data.
-func forge() *catalog.Catalog {
-	c := &catalog.Catalog{Name: "forge", Version: 1,
-		Events: []catalog.Event{
-			{ID: "authored", Match: "Change Authored", Properties: []catalog.Property{
-				{Name: "area", Values: []string{"code", "docs", "testing"}}, {Name: "files", IsNumber: true, Max: 1e6}}},
-			{ID: "accepted", Match: "Change Accepted", Properties: []catalog.Property{{Name: "wait_hours", IsNumber: true, Max: 1e7}}},
-			{ID: "merged", Match: "Change Merged"}, {ID: "release", Match: "Release Published"}},
-		Traits: []catalog.Property{{Name: "role", Values: []string{"contributor", "maintainer", "automation"}}},
+// forge is the catalog bundled with the data.
+func forge(t *testing.T) *catalog.Catalog {
+	raw, err := os.ReadFile("../../../installer/examples/forge/catalog.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, e := range c.Events {
-		c.Measures = append(c.Measures, catalog.Measure{ID: e.ID, Kind: catalog.Count, Events: []string{e.ID}, By: [][]string{{"role"}, {"area"}}})
+	c, err := catalog.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return c
 }
@@ -46,7 +43,7 @@ func TestReplayOfTheBundledDataLosesNothing(t *testing.T) {
 	if testing.Short() {
 		files = files[:3]
 	}
-	v := intaketest.Vocabulary(forge())
+	v := intaketest.Vocabulary(forge(t))
 	for _, name := range files {
 		plain := lines(t, name)
 		f, err := os.Open(name)
@@ -136,7 +133,7 @@ func TestReplayCountsWhatItCannotRead(t *testing.T) {
 	later := strings.Replace(good, "2026", "2027", 1)
 	text := strings.Join([]string{"not JSON", good, "", good, `{"type":"track","userId":"u","event":"Change Merged"}`, later, "[1]", good,
 		`{"x":"` + strings.Repeat("y", 2<<20) + `"}`, later + "{}", later}, "\n")
-	v := intaketest.Vocabulary(forge())
+	v := intaketest.Vocabulary(forge(t))
 	p, err := segment.NewReplay(strings.NewReader(text), func() *intake.Vocabulary { return v }, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +161,7 @@ func TestReplayOfTornGzipSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := intaketest.Vocabulary(forge())
+	v := intaketest.Vocabulary(forge(t))
 	p, err := segment.NewReplay(strings.NewReader(string(b[:len(b)/2])), func() *intake.Vocabulary { return v }, 0)
 	for err == nil {
 		_, err = p.Next()
