@@ -146,7 +146,7 @@ func (f *Fold) Apply(no uint64, r *record.Record) error {
 		f.loaded = false
 		f.programFacts()
 	}
-	if f.cfg.SimpleLocal && f.adopted == nil && r.Kind == record.Request {
+	if f.cfg.SimpleLocal && f.adopted == nil && (r.Kind == record.Request || r.Kind == record.Probed) {
 		f.adopt(f.catalog(r.Catalog))
 	}
 	switch r.Kind {
