@@ -194,6 +194,15 @@ func (c *Collector) through(ctx context.Context, agent exchange.ID) ([]exchange.
 	return c.data.Store.Through(ctx, agent, 8)
 }
 
+// LoginLink is a one-time link for the first administrator, made anew with each call.
+func (c *Collector) LoginLink(ctx context.Context) (string, error) {
+	path, err := c.data.Access().Bootstrap(ctx)
+	if err != nil {
+		return "", err
+	}
+	return c.c.URL + path, nil
+}
+
 // Data is the opened data directory.
 func (c *Collector) Data() *Data { return c.data }
 

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fieldpost/fieldpost/collector/access"
 	"github.com/fieldpost/fieldpost/collector/enroll"
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/store/sqlite"
@@ -244,6 +245,17 @@ func (d *Data) AddCatalog(ctx context.Context, raw, sig []byte, by string) (*cat
 		return nil, err
 	}
 	return c, d.Store.AddAudit(ctx, store.AuditRow{At: d.now(), Actor: by, Action: "catalog_added", Subject: c.Name, Detail: fmt.Sprintf("version %d, %s", c.Version, exchange.Hash(c.Hash))})
+}
+
+// Access decides who may use the pages and the API.
+func (d *Data) Access() *access.Access {
+	return access.New(access.Config{Users: d.Store, Secrets: d.Store, Auditor: d.Store, Now: d.now})
+}
+
+// URL is how people reach the collector, as serve said last.
+func (d *Data) URL() (string, error) {
+	s, err := d.settings()
+	return s.URL, err
 }
 
 // TokenRequest is what a token's maker decides.
