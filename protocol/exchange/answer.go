@@ -31,7 +31,7 @@ func (a Answer) Receipt() (Receipt, error) {
 	if err := json.Unmarshal(a.Body, &r); err != nil {
 		return r, fmt.Errorf("reading a receipt: %w", err)
 	}
-	if r.Outcome.Status() != a.Status || r.Nonce.String() != a.Nonce {
+	if r.Outcome.Status() == 0 || r.Outcome.Status() != a.Status || r.Nonce.String() != a.Nonce {
 		return r, fmt.Errorf("%w: status %d with outcome %q and nonce %s", ErrReceipt, a.Status, r.Outcome, r.Nonce)
 	}
 	return r, nil
