@@ -44,9 +44,20 @@ func (a *Agent) openDelivery() (err error) {
 	if err != nil || a.id.Enrolment == nil {
 		return err
 	}
+	a.delivery.checkIn, a.delivery.acked = a.newest(ledger.CheckIn), a.newest(ledger.Batch)
 	e := a.id.Enrolment
 	a.uplink, err = uplink.New(uplink.Config{URL: e.URL, CA: e.CA, Collector: e.Collector, Key: a.id.Key, Proxy: proxyOf(a.cfg.Settings.Proxy), Logger: a.log})
 	return err
+}
+
+// newest is when the newest ledger entry of a kind was made; zero when there is none.
+func (a *Agent) newest(kind ledger.Kind) (t time.Time) {
+	for e, err := range a.ledger.Entries(ledger.Filter{Kind: kind, Newest: 1}) {
+		if err == nil {
+			t = time.Unix(e.Time, 0)
+		}
+	}
+	return t
 }
 
 // proxyOf is the setting as the uplink wants it; nil: the environment's.
