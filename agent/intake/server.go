@@ -236,6 +236,8 @@ func journalRefusal(err error) *Refusal {
 	switch {
 	case errors.Is(err, durable.ErrFull):
 		return &Refusal{Status: 503, Code: CodeJournalFull, Message: "the journal is full", Hint: "Try: fieldpost-agent status", RetryAfter: 30}
+	case errors.Is(err, durable.ErrTooLarge):
+		return &Refusal{Status: 413, Code: CodeTooLarge, Message: "the request is too large to keep", Hint: "Try: smaller batches"}
 	case errors.Is(err, durable.ErrBusy):
 		return &Refusal{Status: 503, Code: CodeBusy, Message: "the disk is behind", Hint: "Try: again in a second", RetryAfter: 1}
 	case errors.Is(err, durable.ErrClosed):

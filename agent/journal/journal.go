@@ -42,9 +42,9 @@ type Config struct {
 // written. 32 MiB is 64 of the largest Segment batches.
 const maxPending = 32 << 20
 
-// maxRecord is one request: at most 4 MiB of OTLP, which shrinks when encoded, but a sample
-// with all its buckets can be larger than what it came from.
-const maxRecord = 8 << 20
+// maxRecord is the largest record: the doors let through what fits. In a journal of small segments it
+// is nearly half of one: a group that is nearly full and one more record fit a segment.
+const maxRecord = 4 << 20
 
 // Stats counts since Open, beside the log's own.
 type Stats struct {
@@ -55,13 +55,16 @@ type Stats struct {
 
 // Journal is the site's truth. Safe for concurrent use.
 type Journal struct {
-	log *durable.Log
+	log   *durable.Log
+	limit int // bytes of a record
 
 	mu       sync.Mutex // guards what follows
 	last     int64      // Received of the newest record
-	next     *group     // being filled
+	waiting  []*group   // for the disk, oldest first; the last one is being filled
+	pending  int        // bytes in waiting
+	spare    *group     // one that is on disk: its buffers are filled again
 	closed   bool
-	work     chan struct{} // holds one token while next is not empty
+	work     chan struct{} // holds a token while something may be waiting
 	finished chan struct{}
 
 	undecodable, raised atomic.Uint64
@@ -76,6 +79,12 @@ type group struct {
 	err   error
 }
 
+// overhead is what the log puts around a record at most.
+const overhead = 64
+
+// size is what a group takes in a segment at most.
+func (g *group) size() int { return len(g.buf) + len(g.ends)*overhead }
+
 // Open recovers and opens the journal in dir.
 func Open(dir string, c Config) (*Journal, error) {
 	if c.MaxBytes == 0 {
@@ -84,12 +93,14 @@ func Open(dir string, c Config) (*Journal, error) {
 	if c.SegmentBytes == 0 {
 		c.SegmentBytes = 8 << 20
 	}
+	c.SegmentBytes = min(c.SegmentBytes, c.MaxBytes/4)
+	limit := int(min(maxRecord, c.SegmentBytes/16*7))
 	log, err := durable.Open(dir, durable.Options{FS: c.FS, SegmentBytes: c.SegmentBytes, MaxBytes: c.MaxBytes,
-		MaxRecord: int(min(maxRecord, c.SegmentBytes/2)), MaxPending: 2 * maxPending, MinNext: c.MinNext, Logger: c.Logger})
+		MaxRecord: limit, MaxPending: 2 * maxPending, MinNext: c.MinNext, Logger: c.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	j := &Journal{log: log, next: &group{done: make(chan struct{})}, work: make(chan struct{}, 1), finished: make(chan struct{})}
+	j := &Journal{log: log, limit: limit, work: make(chan struct{}, 1), finished: make(chan struct{})}
 	if j.last, err = j.lastReceived(); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the end of the journal: %w", err), log.Close())
 	}
@@ -128,7 +139,7 @@ func (j *Journal) LastReceived() int64 {
 // Append puts r on disk and returns its number. r.Received is raised to that of the record before
 // if it lies behind it; nothing of r is kept. Records that arrive together share one write. If ctx
 // ends first the error is ctx's and the record may be kept. Other errors are those of durable:
-// ErrFull, ErrBusy, ErrUnhealthy, ErrClosed.
+// ErrFull, ErrBusy, ErrTooLarge, ErrUnhealthy, ErrClosed.
 func (j *Journal) Append(ctx context.Context, r *record.Record) (no uint64, err error) {
 	t, err := j.Enqueue(r)
 	if err != nil {
@@ -164,24 +175,35 @@ func (t Ticket) Wait(ctx context.Context) (no uint64, err error) {
 	return t.g.first + uint64(t.index), nil
 }
 
-// join encodes r into the group that goes to disk next.
+// join encodes r into the newest group that waits for the disk, or a new one when a write of that
+// size would not fit a segment.
 func (j *Journal) join(r *record.Record) (g *group, index int, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	g = j.next
 	switch {
 	case j.closed:
 		return nil, 0, durable.ErrClosed
-	case len(g.buf) > maxPending:
+	case j.pending > maxPending:
 		return nil, 0, durable.ErrBusy
 	}
 	if r.Received < j.last {
 		r.Received = j.last
 		j.raised.Add(1)
 	}
-	j.last = r.Received
+	if n := len(j.waiting); n == 0 || j.waiting[n-1].size() >= j.limit {
+		j.waiting = append(j.waiting, j.fresh())
+	}
+	g = j.waiting[len(j.waiting)-1]
+	before := len(g.buf)
 	g.buf = record.Append(g.buf, r)
+	size := len(g.buf) - before
+	if size+overhead > j.limit { // refused alone, so that it does not take others with it
+		g.buf = g.buf[:before]
+		return nil, 0, durable.ErrTooLarge
+	}
 	g.ends = append(g.ends, len(g.buf))
+	j.last = r.Received
+	j.pending += size
 	select {
 	case j.work <- struct{}{}:
 	default: // the writer knows already
@@ -189,33 +211,59 @@ func (j *Journal) join(r *record.Record) (g *group, index int, err error) {
 	return g, len(g.ends) - 1, nil
 }
 
-// write takes one group after the other to disk until Close. The buffers of the group before
-// last are free by then and are filled again.
+// fresh is an empty group, if possible with buffers that were used before.
+func (j *Journal) fresh() *group {
+	g := &group{done: make(chan struct{})}
+	if j.spare != nil {
+		g.buf, g.ends, j.spare = j.spare.buf[:0], j.spare.ends[:0], nil
+	}
+	return g
+}
+
+// write takes one group after the other to disk until Close.
 func (j *Journal) write() {
 	defer close(j.finished)
 	var payloads [][]byte
-	var spareBuf []byte
-	var spareEnds []int
 	for range j.work {
-		j.mu.Lock()
-		g := j.next
-		j.next = &group{buf: spareBuf[:0], ends: spareEnds[:0], done: make(chan struct{})}
-		j.mu.Unlock()
-		if len(g.ends) > 0 {
+		for g := j.take(); g != nil; g = j.take() {
 			payloads = payloads[:0]
 			from := 0
 			for _, end := range g.ends {
 				payloads = append(payloads, g.buf[from:end])
 				from = end
 			}
-			g.first, g.err = j.log.Append(context.Background(), payloads...)
+			if len(payloads) > 0 {
+				g.first, g.err = j.log.Append(context.Background(), payloads...)
+			}
+			j.give(g)
 		}
-		spareBuf, spareEnds, g.buf, g.ends = g.buf, g.ends, nil, nil
-		if cap(spareBuf) > keepBuffer {
-			spareBuf = nil
-		}
-		close(g.done)
 	}
+}
+
+// take removes the oldest waiting group, or returns nil.
+func (j *Journal) take() *group {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.waiting) == 0 {
+		return nil
+	}
+	g := j.waiting[0]
+	j.waiting = append(j.waiting[:0], j.waiting[1:]...)
+	j.pending -= len(g.buf)
+	return g
+}
+
+// give tells those who wait for g, and keeps its buffers unless a busy time made them large.
+func (j *Journal) give(g *group) {
+	used := &group{buf: g.buf, ends: g.ends}
+	g.buf, g.ends = nil, nil
+	close(g.done)
+	if cap(used.buf) > keepBuffer {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.spare = used
 }
 
 // keepBuffer is what a quiet journal keeps of the buffers a busy one needed.

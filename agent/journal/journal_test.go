@@ -213,6 +213,23 @@ func TestFullUntilTrimmed(t *testing.T) {
 	}
 }
 
+func TestARecordTooLargeTakesNoOtherWithIt(t *testing.T) {
+	j := open(t, t.TempDir(), journal.Config{MaxBytes: 1 << 20})
+	small, err := j.Enqueue(one(1, "u"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Append(context.Background(), one(2, string(make([]byte, 200_000)))); !errors.Is(err, durable.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+	if no, err := small.Wait(context.Background()); no != 1 || err != nil {
+		t.Errorf("its neighbour got %d %v", no, err)
+	}
+	if got, _ := all(t, j, 0); len(got) != 1 {
+		t.Errorf("kept %d", len(got))
+	}
+}
+
 func size(t *testing.T, dir string) (n int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
@@ -266,4 +283,25 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N*100)/b.Elapsed().Seconds(), "events/s")
+}
+
+func TestAGroupLargerThanASegmentIsWritten(t *testing.T) {
+	j := open(t, t.TempDir(), journal.Config{MaxBytes: 8 << 20, SegmentBytes: 256 << 10})
+	big := one(1, string(make([]byte, 50_000)))
+	var tickets []journal.Ticket
+	for range 60 {
+		ticket, err := j.Enqueue(big)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tickets = append(tickets, ticket)
+	}
+	for i, ticket := range tickets {
+		if no, err := ticket.Wait(context.Background()); err != nil || no != uint64(i+1) {
+			t.Fatal(i, no, err)
+		}
+	}
+	if got, _ := all(t, j, 0); len(got) != 60 {
+		t.Errorf("kept %d", len(got))
+	}
 }

@@ -38,7 +38,8 @@ import (
 
 const (
 	maxBody       = 4 << 20
-	maxPoints     = 20_000 // of one request: 4 MB in memory
+	maxPoints     = 20_000  // of one request: 4 MB in memory
+	maxFigures    = 200_000 // buckets of all points, attributes of all points: 2 MB on disk at most
 	maxBuckets    = 2048
 	maxAttributes = 256
 
@@ -95,9 +96,9 @@ func (Door) Read(q *intake.Request) (intake.Answer, *intake.Refusal) {
 	switch {
 	case r.bad:
 		return intake.Answer{}, unreadable("the body is not an ExportMetricsServiceRequest")
-	case r.points > maxPoints:
+	case r.tooMany():
 		return intake.Answer{}, &intake.Refusal{Status: 413, Code: intake.CodeTooLarge,
-			Message: "more than " + strconv.Itoa(maxPoints) + " data points", Hint: "Try: smaller batches"}
+			Message: "more than " + strconv.Itoa(maxPoints) + " data points, or too many buckets in them", Hint: "Try: smaller batches"}
 	}
 	a := intake.Answer{Status: 200, ContentType: kind}
 	if kind == jsonType {

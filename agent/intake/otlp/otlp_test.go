@@ -351,6 +351,32 @@ func TestStreamDoesNotDependOnTheOrderOfAttributes(t *testing.T) {
 	}
 }
 
+// What is let through fits a journal record of 4 MiB, whatever the catalog's bounds.
+func TestManyBucketsAreRefusedBeforeTheyAreTooLargeToKeep(t *testing.T) {
+	c := service()
+	c.Metrics[2].Bounds = make([]float64, 200)
+	for i := range c.Metrics[2].Bounds {
+		c.Metrics[2].Bounds[i] = float64(i)
+	}
+	points := make([]*metrics.HistogramDataPoint, 2000)
+	for i := range points {
+		points[i] = &metrics.HistogramDataPoint{Count: math.MaxUint64}
+	}
+	m := histogramOf(points[0])
+	for status, n := range map[int]int{200: 990, 413: 2000} {
+		m.GetHistogram().DataPoints = points[:n]
+		wire, err := proto.Marshal(request(m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var j intaketest.Journal
+		h, _ := intaketest.Start(t, intaketest.Vocabulary(c), &j, otlp.Door{})
+		if got, answer, _ := intaketest.Post(t, h.URL+"/v1/metrics", string(wire), "Content-Type", protobuf); got != status || len(j.Raw()) > 4<<20 {
+			t.Errorf("%d points got %d %q, %d bytes", n, got, answer, len(j.Raw()))
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	p := number(1)
 	p.Attributes = []*common.KeyValue{{Key: "http.status", Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: 200}}}}

@@ -160,7 +160,7 @@ func (r *reader) metric(b []byte, scope uint64) bool {
 
 // point reads one data point; false means that the bytes are not one.
 func (r *reader) point(m *metric, b []byte) bool {
-	if r.points++; r.points > maxPoints {
+	if r.points++; r.tooMany() {
 		return true
 	}
 	p := point{counts: r.counts[:0], bounds: r.bounds[:0]}
@@ -185,6 +185,11 @@ func (r *reader) point(m *metric, b []byte) bool {
 	}
 	r.rec.Samples = append(r.rec.Samples, s)
 	return true
+}
+
+// tooMany says that the request would not fit a journal record.
+func (r *reader) tooMany() bool {
+	return r.points > maxPoints || len(r.buckets) > maxFigures || len(r.attributes) > maxFigures
 }
 
 // judge fills s or says the first reason that applies, in MEASURES' order.
