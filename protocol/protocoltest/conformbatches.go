@@ -212,7 +212,15 @@ func conformAnother(t *testing.T, c Collector) {
 	mallory, victim := c.ready(t), c.ready(t)
 	wire := victim.Freeze(t, Windows(0, 1))
 	// A batch the victim signed, brought by another agent.
-	mallory.Send(t, wire, exchange.Forbidden)
+	forbidden := func(wire []byte) {
+		t.Helper()
+		var r exchange.Receipt
+		mallory.must(t, mallory.Do(t, mallory.Signed(t, exchange.PathBatches, wire)), 403, &r)
+		if r.Outcome != exchange.Forbidden || r.Code != "agent_mismatch" {
+			t.Fatalf("refused with outcome %q, code %q", r.Outcome, r.Code)
+		}
+	}
+	forbidden(wire)
 	c.counts(t, mallory)
 	c.counts(t, victim)
 	victim.Send(t, wire, exchange.Accepted) // its seq was not consumed
@@ -224,6 +232,6 @@ func conformAnother(t *testing.T, c Collector) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mallory.Send(t, forged, exchange.Forbidden)
+	forbidden(forged)
 	c.counts(t, victim, Windows(0, 1)...)
 }
