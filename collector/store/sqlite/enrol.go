@@ -128,7 +128,7 @@ func scanAgent(a *store.Agent, scan func(...any) error) error {
 
 // Agent implements store.Agents.
 func (s *Store) Agent(ctx context.Context, id exchange.ID) (store.Agent, error) {
-	a, err := one(rows(ctx, s.r, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
+	a, err := one(rows(ctx, &s.hot, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
 	if err != nil {
 		return a, fmt.Errorf("reading agent %s: %w", id, err)
 	}
@@ -213,7 +213,7 @@ func raiseClock(ctx context.Context, tx *sql.Conn, to time.Time) error {
 
 // Clock implements store.Fleet.
 func (s *Store) Clock(ctx context.Context) (t time.Time, err error) {
-	err = s.r.QueryRowContext(ctx, `SELECT n FROM counters WHERE name = ?`, clockCounter).Scan(when{&t})
+	err = s.hot.QueryRowContext(ctx, `SELECT n FROM counters WHERE name = ?`, clockCounter).Scan(when{&t})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -237,7 +237,7 @@ func (s *Store) Statement(ctx context.Context, hash exchange.Hash) (store.Statem
 
 // NewestStatement implements store.Statements.
 func (s *Store) NewestStatement(ctx context.Context, agent exchange.ID) (store.Statement, error) {
-	t, err := one(rows(ctx, s.r, scanStatement, statementColumns+`WHERE s.installation = (SELECT installation FROM agents WHERE id = ?1) AND s.agent = ?1
+	t, err := one(rows(ctx, &s.hot, scanStatement, statementColumns+`WHERE s.installation = (SELECT installation FROM agents WHERE id = ?1) AND s.agent = ?1
 		ORDER BY s.number DESC LIMIT 1`, agent[:]))
 	if err != nil {
 		return t, fmt.Errorf("reading the newest statement of %s: %w", agent, err)

@@ -56,6 +56,8 @@ type Store struct {
 	known      memory
 	statements map[string]*sql.Stmt // of Apply, prepared on conn
 
+	hot hot // of what every batch asks
+
 	catMu    sync.Mutex
 	catalogs map[exchange.Hash]*catalog.Catalog // parsed; a handful
 }
@@ -95,6 +97,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.r, err = sql.Open("sqlite", dsn(c, "NORMAL", true)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", c.Path, err), s.w.Close())
 	}
+	s.hot = hot{db: s.r, stmts: map[string]*sql.Stmt{}}
 	s.r.SetMaxOpenConns(c.Readers)
 	s.r.SetMaxIdleConns(c.Readers)
 	if s.conn, err = s.w.Conn(ctx); err != nil {
@@ -157,7 +160,7 @@ func (s *Store) Close() error {
 	for _, st := range s.statements {
 		errs = append(errs, st.Close())
 	}
-	return errors.Join(append(errs, s.r.Close(), s.conn.Close(), s.w.Close())...)
+	return errors.Join(append(errs, s.hot.close(), s.r.Close(), s.conn.Close(), s.w.Close())...)
 }
 
 // Check runs SQLite's own integrity check.
@@ -222,6 +225,52 @@ func rows[T any](ctx context.Context, q querier, scan func(*T, func(...any) erro
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// hot is the reading pool with statements that stay prepared: preparing costs as much as
+// running where a query finds one row.
+type hot struct {
+	db    *sql.DB
+	mu    sync.Mutex // guards stmts
+	stmts map[string]*sql.Stmt
+}
+
+func (h *hot) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if st := h.stmts[query]; st != nil {
+		return st, nil
+	}
+	st, err := h.db.PrepareContext(ctx, query)
+	if err == nil {
+		h.stmts[query] = st
+	}
+	return st, err
+}
+
+func (h *hot) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	st, err := h.stmt(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+func (h *hot) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	st, err := h.stmt(ctx, query)
+	if err != nil {
+		return h.db.QueryRowContext(ctx, query, args...) // gives the same error at Scan
+	}
+	return st.QueryRowContext(ctx, args...)
+}
+
+func (h *hot) close() (err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, st := range h.stmts {
+		err = errors.Join(err, st.Close())
+	}
+	return err
 }
 
 // one maps the absence of a row to store.ErrNotFound.

@@ -23,7 +23,7 @@ func (s *Store) Through(ctx context.Context, agent exchange.ID, limit int) ([]ex
 
 // Mark implements store.Writer.
 func (s *Store) Mark(ctx context.Context, agent, epoch exchange.ID) (seq uint64, hash exchange.Hash, err error) {
-	err = s.r.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE agent = ? AND epoch = ?`, agent[:], epoch[:]).Scan(&seq, fixed{hash[:]})
+	err = s.hot.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE agent = ? AND epoch = ?`, agent[:], epoch[:]).Scan(&seq, fixed{hash[:]})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -35,7 +35,7 @@ func (s *Store) Mark(ctx context.Context, agent, epoch exchange.ID) (seq uint64,
 
 // Judged implements store.Arrivals.
 func (s *Store) Judged(ctx context.Context, agent, epoch exchange.ID, seq uint64) (h exchange.Hash, refused string, err error) {
-	err = s.r.QueryRowContext(ctx, `SELECT hash, refused FROM batches WHERE agent = ? AND epoch = ? AND seq = ?`, agent[:], epoch[:], seq).Scan(fixed{h[:]}, &refused)
+	err = s.hot.QueryRowContext(ctx, `SELECT hash, refused FROM batches WHERE agent = ? AND epoch = ? AND seq = ?`, agent[:], epoch[:], seq).Scan(fixed{h[:]}, &refused)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrNotFound
 	}
