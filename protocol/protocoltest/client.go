@@ -31,7 +31,9 @@ type Site struct {
 	seq   uint64
 	prev  exchange.Hash
 	stmt  exchange.SignedStatement
-	cat   exchange.Hash
+	// statements made so far
+	number int
+	cat    exchange.Hash
 }
 
 // NewSite is a site with a fresh key that can reach the collector.
@@ -159,14 +161,18 @@ func (s *Site) Join(tb testing.TB, t exchange.Token) exchange.JoinAnswer {
 // other.
 func (s *Site) CheckIn(tb testing.TB, cat exchange.Hash) exchange.CheckInAnswer {
 	tb.Helper()
+	prev := exchange.Hash{}
+	if s.number > 0 {
+		prev = s.stmt.Hash()
+	}
 	st, err := exchange.SignStatement(exchange.Statement{
-		Version: exchange.Version, Agent: s.ID(), Number: 1, CatalogName: "conformance", CatalogVersion: 1, Catalog: cat,
+		Version: exchange.Version, Agent: s.ID(), Number: s.number + 1, Prev: prev, CatalogName: "conformance", CatalogVersion: 1, Catalog: cat,
 		Decided: s.Now().Unix(), Categories: []exchange.Decision{{Category: "sla", Level: exchange.Aggregate, From: conformDay.Add(-365 * 24 * time.Hour).Unix()}},
 	}, s.Key)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.stmt, s.cat = st, cat
+	s.stmt, s.cat, s.number = st, cat, s.number+1
 	var a exchange.CheckInAnswer
 	s.must(tb, s.SendCheckIn(tb, st, cat), 200, &a)
 	return a
