@@ -70,7 +70,7 @@ func TheRules() Rules {
 			{Name: "agent", Shared: []string{"record", "control", "settings"}, Above: []string{"cli"}},
 			{
 				Name:   "collector",
-				Shared: []string{"store"}, // the interface and its row types
+				Shared: []string{"store", "store/storetest"}, // the interface, its row types and the suite of its implementations
 				Above:  []string{"api", "web", "cli"},
 				Rooms:  []string{"store/sqlite", "store/postgres", "store/storetest"},
 			},
