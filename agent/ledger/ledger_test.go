@@ -36,7 +36,7 @@ type world struct {
 }
 
 func newWorld(fsys durable.FS) *world {
-	return &world{fs: fsys, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), agent: protocoltest.Key(1), collector: protocoltest.Key(2)}
+	return &world{fs: fsys, max: 256 << 10, now: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), agent: protocoltest.Key(1), collector: protocoltest.Key(2)}
 }
 
 func (w *world) open(t testing.TB) *Ledger {
@@ -351,7 +351,7 @@ func TestPowerFailureAtEveryStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := fsys.Crashes(durabletest.CrashOptions{PerPrefix: 8}, func(c durabletest.Crash) error {
-		l, err := Open(Config{Dir: dir, FS: c.FS, Agent: w.agent.Public().(ed25519.PublicKey)})
+		l, err := Open(Config{Dir: dir, FS: c.FS, MaxBytes: w.max, Agent: w.agent.Public().(ed25519.PublicKey)})
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 // records of the log but cannot make hashes agree.
 func rewrite(t *testing.T, from durable.FS, head bool, change func(records [][]byte) [][]byte) *world {
 	t.Helper()
-	log, err := durable.Open(filepath.Join(dir, "entries"), durable.Options{FS: from})
+	log, err := durable.Open(filepath.Join(dir, "entries"), durable.Options{FS: from, MaxBytes: 256 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func rewrite(t *testing.T, from durable.FS, head bool, change func(records [][]b
 	if err := durable.MkdirAll(to, dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log, err = durable.Open(filepath.Join(dir, "entries"), durable.Options{FS: to})
+	log, err = durable.Open(filepath.Join(dir, "entries"), durable.Options{FS: to, MaxBytes: 256 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
