@@ -72,6 +72,7 @@ func (a *app) runCmd() *cobra.Command {
 
 func (a *app) enrollCmd() *cobra.Command {
 	var file string
+	var simulated bool
 	c := &cobra.Command{Use: "enroll", Short: "Join the vendor's collector; allows a check-in and nothing else", Args: args(cobra.NoArgs),
 		Long: `Join the vendor's collector with the token it gave you. Enrolling is consent to one thing, a check-in:
 agent id, version, catalog version and your signed consent statement. Before it no packet leaves.
@@ -90,7 +91,9 @@ The token is read from a file or from standard input, never from the command lin
 			if err != nil {
 				return &control.Error{Code: "token_invalid", Message: err.Error(), Hint: "copy the token again, whole, into a file and use --token-file", Exit: 2}
 			}
-			e, err := agent.Enroll(c.Context(), a.config(cfg), token)
+			ac := a.config(cfg)
+			ac.Simulated = simulated
+			e, err := agent.Enroll(c.Context(), ac, token)
 			if err != nil {
 				return err
 			}
@@ -102,6 +105,7 @@ The token is read from a file or from standard input, never from the command lin
 				}})
 		}}
 	c.Flags().StringVar(&file, "token-file", "", "file with the token (default: standard input, or the service's credential)")
+	c.Flags().BoolVar(&simulated, "simulated", false, "this state is fed by replays only; the collector takes it for installations of environment test")
 	return c
 }
 
@@ -177,13 +181,9 @@ A decision is about the catalog as it stands now; more in a later catalog stays 
 		Example: "  fieldpost-agent consent set sla=aggregate usage=totals --by j.d. --ticket CHG-2291 --people 38\n  fieldpost-agent consent set usage=off",
 		Args:    args(cobra.ArbitraryArgs),
 		RunE: func(c *cobra.Command, given []string) error {
-			d.Levels = map[string]exchange.Level{}
-			for _, g := range given {
-				k, v, ok := strings.Cut(g, "=")
-				if !ok {
-					return &control.Error{Code: "usage", Message: fmt.Sprintf("%q is not CATEGORY=LEVEL", g), Hint: "consent set usage=aggregate", Exit: 2}
-				}
-				d.Levels[k] = exchange.Level(v)
+			var err error
+			if d.Levels, err = parseLevels(given); err != nil {
+				return err
 			}
 			if from != "" {
 				t, err := parseTime(from)
@@ -202,6 +202,18 @@ A decision is about the catalog as it stands now; more in a later catalog stays 
 	f.IntVar(&d.People, "people", 0, "how many people work here; makes the answers about them finer (stays here)")
 	f.StringVar(&from, "from", "", "send windows from this date on too (default: from now)")
 	return c
+}
+
+func parseLevels(given []string) (map[string]exchange.Level, error) {
+	levels := map[string]exchange.Level{}
+	for _, g := range given {
+		k, v, ok := strings.Cut(g, "=")
+		if !ok {
+			return nil, &control.Error{Code: "usage", Message: fmt.Sprintf("%q is not CATEGORY=LEVEL", g), Hint: "usage=aggregate", Exit: 2}
+		}
+		levels[k] = exchange.Level(v)
+	}
+	return levels, nil
 }
 
 func (a *app) consentPause(show showConsent, on bool) *cobra.Command {
@@ -270,11 +282,14 @@ func (a *app) configCmd() *cobra.Command {
 func (a *app) replayCmd() *cobra.Command {
 	var o agent.ReplayOptions
 	var until, catalogFile, rememberUsers string
+	var decide []string
 	c := &cobra.Command{Use: "replay FILE…", Short: "Feed recorded events on a virtual clock", Args: args(cobra.MinimumNArgs(1)),
 		Long: `Feed recorded events (Segment form, one a line with receivedAt, gzip or plain) on a virtual clock taken
 from their receivedAt. The clock also dates consent, batches and check-ins. With --catalog the state is
-not enrolled and everything is measured locally. An interrupted replay goes on where it stopped.`,
-		Example: "  fieldpost-agent replay --state ./demo --catalog catalog.yaml --until 2026-11-01 --remember forever events.jsonl.gz",
+not enrolled and everything is measured locally; after enroll --simulated, --consent is the decision of the
+first event and what may leave is sent. An interrupted replay goes on where it stopped.`,
+		Example: "  fieldpost-agent replay --state ./demo --catalog catalog.yaml --until 2026-11-01 --remember forever events.jsonl.gz\n" +
+			"  fieldpost-agent replay --state ./joined --consent usage=totals --consent sla=aggregate events.jsonl.gz",
 		RunE: func(c *cobra.Command, files []string) error {
 			if rememberUsers != "" {
 				if err := c.Flags().Set("remember-users", rememberUsers); err != nil {
@@ -297,6 +312,16 @@ not enrolled and everything is measured locally. An interrupted replay goes on w
 					return err
 				}
 			}
+			if len(decide) > 0 && catalogFile != "" {
+				return &control.Error{Code: "usage", Message: "a state that is not enrolled sends nothing, so --catalog and --consent do not go together", Hint: "leave one of them out", Exit: 2}
+			}
+			if len(decide) > 0 {
+				levels, err := parseLevels(decide)
+				if err != nil {
+					return err
+				}
+				o.Consent = &control.Decision{Levels: levels}
+			}
 			o.Files = files
 			if a.output == "human" {
 				o.Progress = func(text string) { fmt.Fprintln(a.Stderr, text) }
@@ -316,6 +341,7 @@ not enrolled and everything is measured locally. An interrupted replay goes on w
 	f.StringVar(&until, "until", "", "move the clock to local midnight at the beginning of this date")
 	f.StringVar(&rememberUsers, "remember", "", "as remember_users: a duration, or forever")
 	f.StringVar(&catalogFile, "catalog", "", "catalog file for a state that is not enrolled")
+	f.StringArrayVar(&decide, "consent", nil, "CATEGORY=LEVEL, decided at the first event unless something was decided before; may be repeated")
 	return c
 }
 
