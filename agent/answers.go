@@ -40,7 +40,10 @@ func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, 
 		for i := range c.Measures {
 			ids = append(ids, c.Measures[i].ID)
 		}
-		hint := "--measure " + catalog.Nearest(q.Measure, ids)
+		hint := "fieldpost-agent catalog"
+		if near := catalog.Nearest(q.Measure, ids); near != "" {
+			hint = "--measure " + near
+		}
 		return nil, refuse("measure_unknown", fmt.Sprintf("there is no measure %q", q.Measure), hint, 2)
 	}
 	g, err := report.ParseGrain(q.Grain)
