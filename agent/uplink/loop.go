@@ -250,12 +250,29 @@ func (l *Loop) note(v Verdict) (wait, outage time.Duration) {
 	if l.st.Since.IsZero() {
 		l.st.Since = now
 	}
-	wait = backoff(l.st.Failures, l.cfg.Rand)
+	return retryIn(v, l.st.Failures, l.cfg.Rand), 0
+}
+
+// RetryIn is how long to wait after n failures in a row, of which err was the last: what the
+// collector asked for, if it did, else doubling from 5 s to 15 min. rnd, in [0,1), is the
+// jitter; nil: math/rand/v2.
+func RetryIn(err error, n int, rnd func() float64) time.Duration {
+	if rnd == nil {
+		rnd = defaultRand
+	}
+	v := Verdict{}
+	if e := (*Error)(nil); errors.As(err, &e) {
+		v = e.Verdict
+	}
+	return retryIn(v, max(n, 1), rnd)
+}
+
+func retryIn(v Verdict, n int, rnd func() float64) time.Duration {
 	if v.After > 0 {
 		// Not all agents at once: up to a tenth later than asked, at least a second.
-		wait = v.After + time.Duration(l.cfg.Rand()*float64(max(v.After/10, time.Second)))
+		return v.After + time.Duration(rnd()*float64(max(v.After/10, time.Second)))
 	}
-	return wait, 0
+	return backoff(n, rnd)
 }
 
 // backoff is the wait after n failures in a row: doubled each time up to lastWait, of which

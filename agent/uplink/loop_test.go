@@ -346,3 +346,26 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("paused: %v", err)
 	}
 }
+
+func TestRetryIn(t *testing.T) {
+	half := func() float64 { return 0.5 }
+	asked := &Error{Verdict: Verdict{Action: Wait, After: 10 * time.Minute}}
+	for _, c := range []struct {
+		err  error
+		n    int
+		want time.Duration
+	}{
+		{errors.New("x"), 0, 3750 * time.Millisecond},
+		{errors.New("x"), 1, 3750 * time.Millisecond},
+		{&Error{Verdict: Verdict{Action: Unreachable}}, 3, 15 * time.Second},
+		{errors.New("x"), 1000, 675 * time.Second},
+		{asked, 1000, 10*time.Minute + 30*time.Second},
+	} {
+		if got := RetryIn(c.err, c.n, half); got != c.want {
+			t.Errorf("after %d failures (%v): %s, want %s", c.n, c.err, got, c.want)
+		}
+	}
+	if got := RetryIn(asked, 1, nil); got < 10*time.Minute || got > 11*time.Minute {
+		t.Errorf("with real jitter: %s", got)
+	}
+}
