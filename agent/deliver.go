@@ -140,7 +140,7 @@ func (a *Agent) deliver(ctx context.Context) error {
 		if a.uplink == nil || a.cfg.Settings.DoNotTrack {
 			continue
 		}
-		if _, err := a.sendAll(ctx); err != nil && ctx.Err() == nil {
+		if _, err := a.sendAll(ctx); err != nil && !held(err) && ctx.Err() == nil {
 			wait = a.retryIn()
 			a.log.Warn("nothing was sent", "error", err, "next_try", wait)
 		}
@@ -195,7 +195,7 @@ func (a *Agent) settle(err error, acked bool) {
 	if acked {
 		d.acked = a.now()
 	}
-	if err == nil {
+	if err == nil || held(err) { // the collector answered
 		d.problem = nil
 		if !d.failing.IsZero() && time.Since(d.failing) > outage {
 			a.outbox.OpenEpoch(batch.ReasonOutage)
@@ -234,6 +234,12 @@ var (
 	errPaused         = errors.New("sending is paused here")
 	errVendorPause    = errors.New("the vendor asked to send nothing for now")
 )
+
+// held reports whether err is a decision, here or at the vendor, that nothing leaves now: nothing is
+// wrong with the road.
+func held(err error) bool {
+	return errors.Is(err, errNothingDecided) || errors.Is(err, errPaused) || errors.Is(err, errVendorPause)
+}
 
 // checkIn is the only thing enrolment itself allows.
 func (a *Agent) checkIn(ctx context.Context) error {

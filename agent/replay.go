@@ -8,7 +8,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/control"
@@ -288,7 +287,7 @@ func (r *replay) deliver(ctx context.Context) error {
 	r.sent.Batches += s.Batches
 	r.sent.Cells += s.Cells
 	r.sent.Left, r.sent.At = s.Left, s.At
-	if blocked := slices.ContainsFunc([]error{errNothingDecided, errPaused, errVendorPause}, func(e error) bool { return errors.Is(err, e) }); blocked {
+	if held(err) {
 		return r.checkpoint()
 	}
 	return err

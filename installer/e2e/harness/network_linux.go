@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Network is a network namespace with loopback and a default route into nothing, so that
-// whatever would leave the machine is a packet that a capture sees.
+// Network is a network namespace of which loopback is all, default route included: whatever
+// would leave the machine is a packet there that a capture sees and nobody answers.
 type Network struct{ name string }
 
 // NewNetwork makes one; it goes with the test. It needs root and the Debian package iproute2.
@@ -35,7 +35,7 @@ func NewNetwork(tb testing.TB) *Network {
 		}
 	})
 	for _, args := range []string{
-		"link set lo up", "link add out0 type dummy", "addr add 192.0.2.2/24 dev out0", "link set out0 up", "route add default via 192.0.2.1 dev out0",
+		"link set lo up", "addr add 192.0.2.2/32 dev lo", "route add default dev lo src 192.0.2.2", // RFC 5737: nobody's
 	} {
 		if out, err := exec.Command(ip, append([]string{"-n", n.name}, strings.Fields(args)...)...).CombinedOutput(); err != nil {
 			tb.Fatalf("ip %s: %v %s", args, err, out)

@@ -1,0 +1,14 @@
+// Package privacy holds PRIVACY's proofs for what leaves so far, on the whole agent: Silence (a
+// packet capture), Canary (a marked string in every field of every input), NonInterference (two
+// histories that differ only in who people are) and Subset (what leaves is in the catalog and
+// covered by the consent). There is no state on disk outside the tests' temporary folders.
+package privacy
+
+import (
+	"os"
+	"testing"
+
+	"github.com/fieldpost/fieldpost/installer/e2e/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, "fieldpost-agent")) }
