@@ -143,7 +143,9 @@ func (f *seeder) account(ctx context.Context, i int) error {
 	return nil
 }
 
-func seedOf(what string, i, n int) [32]byte { return sha256.Sum256(fmt.Appendf(nil, "%s %d %d", what, i, n)) }
+func seedOf(what string, i, n int) [32]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%s %d %d", what, i, n))
+}
 
 func (f *seeder) installation(ctx context.Context, i, n int, name string) error {
 	id := seedOf("token", i, n)

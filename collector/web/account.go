@@ -1,0 +1,321 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fieldpost/fieldpost/collector/accounts"
+	"github.com/fieldpost/fieldpost/collector/sla"
+	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// storyWeeks is how far back the story of an account goes: two years.
+const storyWeeks = 106
+
+type accountPage struct {
+	Account  store.AccountRow
+	Clock    time.Time
+	Catalog  *catalog.Catalog
+	Measure  *catalog.Measure
+	Field    string
+	Now      accounts.Point
+	Before   string // range of the weeks before
+	Reading  accounts.Reading
+	Chart    template.HTML
+	Table    []tableRow
+	Told     int
+	Weeks    int
+	CSV      string
+	Events   []accounts.Event
+	Levels   []levelCard
+	Lines    []measureLine
+	Facts    []store.LatestRow
+	Installs []installCard
+	Traits   []hidden
+	Versions string
+	Losses   int64
+	Refused  int64
+}
+
+type levelCard struct {
+	Measure *catalog.Measure
+	Whole   sla.Level // 4 weeks
+	Levels  []sla.Level
+	Chart   template.HTML
+}
+
+type measureLine struct {
+	Measure *catalog.Measure
+	Field   report.Field
+	Now     accounts.Point
+	Points  []accounts.Point
+	Href    string
+}
+
+type installCard struct {
+	store.Installation
+	Decisions []accounts.Decision
+}
+
+func (h *Handler) account(q *request) error {
+	key := q.r.PathValue("key")
+	a, err := h.c.Accounts.Account(q.ctx, key)
+	if err != nil {
+		return err
+	}
+	d := accountPage{Account: a}
+	o, err := h.board.overview(q.ctx)
+	if err != nil {
+		return err
+	}
+	d.Clock = clockOf(o, h.c.Now())
+	if d.Catalog, err = h.board.catalog(q.ctx); err != nil {
+		return err
+	}
+	d.Measure = accounts.Headline(d.Catalog)
+	if d.Catalog != nil {
+		if m, _ := d.Catalog.Measure(q.get("m")); m != nil {
+			d.Measure = m
+		}
+	}
+	installs, err := h.c.Fleet.InstallationPage(q.ctx, store.FleetQuery{Account: key, Limit: 200})
+	if err != nil {
+		return err
+	}
+	decisions := map[string][]accounts.Decision{}
+	for _, i := range installs.Rows {
+		list, err := h.c.Statements.StatementsOf(q.ctx, key, i.Key)
+		if err != nil {
+			return err
+		}
+		ds, err := accounts.Decisions(list)
+		if err != nil {
+			return err
+		}
+		decisions[i.Key] = ds
+		d.Installs = append(d.Installs, installCard{i, ds})
+		d.Losses, d.Refused = d.Losses+i.Losses, d.Refused+i.Refused
+	}
+	d.Versions = versions(installs.Rows)
+	if err := h.story(q, &d, installs.Rows, decisions); err != nil {
+		return err
+	}
+	latest, err := h.c.Measurements.Latest(q.ctx, key, "")
+	if err != nil {
+		return err
+	}
+	d.Facts = facts(latest)
+	for k, v := range a.Attributes {
+		d.Traits = append(d.Traits, hidden{k, v})
+	}
+	slices.SortFunc(d.Traits, func(x, y hidden) int { return strings.Compare(x.Name, y.Name) })
+	q.render(http.StatusOK, "account", page{Title: a.Name, Section: "accounts"}, &d)
+	return nil
+}
+
+// story reads all weekly roll-ups of the account once and tells them.
+func (h *Handler) story(q *request, d *accountPage, installs []store.Installation, decisions map[string][]accounts.Decision) error {
+	week := accounts.ClosedWeek(d.Clock, accounts.Grace(d.Catalog, d.Measure))
+	from := week - 7*(storyWeeks-1)
+	all, err := h.c.Measurements.Periods(q.ctx, store.PeriodQuery{Account: d.Account.Key, Grain: store.Weekly, From: from, To: week})
+	if err != nil {
+		return err
+	}
+	type series struct {
+		measure string
+		field   report.Field
+	}
+	by := map[series][]store.Period{}
+	for _, p := range all {
+		k := series{p.Measure, p.Field}
+		by[k] = append(by[k], p)
+	}
+	st := status(d.Account, installs, d.Clock)
+	if d.Measure != nil {
+		f := listField(d.Measure)
+		if want, err := report.ParseField(q.get("field")); err == nil && slices.Contains(d.Measure.Fields(), want) {
+			f = want
+		}
+		points := accounts.Line(by[series{d.Measure.ID, f}], from, week, d.Measure.HashString())
+		d.tell(points, f)
+		d.Reading = accounts.Read(points[len(points)-boardWeeks:], st)
+		d.Events = accounts.Events(points, installs, decisions)
+		d.Chart = chart.Line(d.Measure.Question, weeks(points), marks(d.Events))
+		d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&account=%s&measure=%s&field=%s", template.URLQueryEscaper(d.Account.Key), d.Measure.ID, f)
+	} else {
+		d.Reading = accounts.Read(nil, st)
+	}
+	if d.Catalog == nil {
+		return nil
+	}
+	for i := range d.Catalog.Measures {
+		m := &d.Catalog.Measures[i]
+		if sla.Is(m.Kind) {
+			var ps []store.Period
+			for _, f := range sla.Fields(m.Kind) {
+				ps = append(ps, by[series{m.ID, f}]...)
+			}
+			if len(ps) > 0 {
+				d.Levels = append(d.Levels, level(m, ps, week))
+			}
+			continue
+		}
+		for _, f := range m.Fields() {
+			ps, ok := by[series{m.ID, f}]
+			if !ok || f == report.Sum {
+				continue
+			}
+			points := accounts.Line(ps, week-7*(boardWeeks-1), week, m.HashString())
+			d.Lines = append(d.Lines, measureLine{Measure: m, Field: f, Now: points[len(points)-1], Points: points,
+				Href: q.with("m", m.ID, "field", f.String())})
+		}
+	}
+	return nil
+}
+
+func (d *accountPage) tell(points []accounts.Point, f report.Field) {
+	if f != report.Value {
+		d.Field = label(f.String())
+	}
+	first := slices.IndexFunc(points, func(p accounts.Point) bool { return p.Form != report.Unknown })
+	if first < 0 {
+		first = len(points) - 1
+	}
+	for i := len(points) - 1; i >= first; i-- {
+		p := points[i]
+		d.Table = append(d.Table, tableRow{dayOf(p.Start), p, parts(p)})
+		if p.Form != report.Unknown {
+			d.Told++
+		}
+	}
+	d.Weeks = len(points) - first
+	d.Now = points[len(points)-1]
+	var before report.Interval
+	n := 0
+	for _, p := range points[max(0, len(points)-9) : len(points)-1] {
+		if !p.Told() {
+			continue
+		}
+		if n == 0 {
+			before = p.Interval
+		}
+		before.Lo, before.Hi = min(before.Lo, p.Lo), max(before.Hi, p.Hi)
+		n++
+	}
+	if n > 0 {
+		d.Before = interval(before) + " in the 8 weeks before"
+	}
+}
+
+// parts says how many installations told a sum, when there is more than one.
+func parts(p accounts.Point) string {
+	if p.Exact+p.Banded+p.Suppressed+p.Unknown < 2 {
+		return ""
+	}
+	return told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation") + "; people may be in several, so from the largest to the sum"
+}
+
+func marks(events []accounts.Event) []chart.Mark {
+	var out []chart.Mark
+	for _, e := range events {
+		if e.Short != "" {
+			out = append(out, chart.Mark{At: e.At, Text: e.Short})
+		}
+	}
+	return out
+}
+
+func level(m *catalog.Measure, ps []store.Period, week int64) levelCard {
+	levels := sla.Periods(ps, map[string]float64{m.ID: m.Target})
+	by := map[int64]sla.Level{}
+	for _, l := range levels {
+		by[l.Start] = l
+	}
+	c := levelCard{Measure: m}
+	var out []chart.Part
+	var recent []sla.Level
+	for start := week - 7*(boardWeeks-1); start <= week; start += 7 {
+		l, ok := by[start]
+		if !ok {
+			l = sla.Level{Measure: m.ID, Kind: m.Kind, Start: start, Days: 7, Target: m.Target}
+		}
+		if start > week-28 && ok {
+			recent = append(recent, l)
+		}
+		p := chart.Part{Start: time.Unix(start*86400, 0).UTC(), Read: "week of " + dayOf(start) + ": " + levelText(l)}
+		p.Up, p.Down, p.Maintenance, p.Unknown = l.Parts()
+		out = append(out, p)
+		if ok {
+			c.Levels = append(c.Levels, l)
+		}
+	}
+	slices.Reverse(c.Levels)
+	c.Whole = sla.Sum(m.ID, m.Kind, m.Target, recent, week-21, 28)
+	c.Chart = chart.Levels(m.Question, out)
+	return c
+}
+
+func levelText(l sla.Level) string {
+	if !l.HasShare {
+		return "nothing observed"
+	}
+	if l.Kind == catalog.SLO {
+		return fmt.Sprintf("%s %% good; %s bad of %s", share(l.Share), interval(l.Down), interval(l.Up.Add(l.Down)))
+	}
+	return fmt.Sprintf("%s %% available; down %s, maintenance %s, unknown %s", share(l.Share), seconds(l.Down), seconds(l.Maintenance), seconds(l.Unseen))
+}
+
+// facts are the newest value of each fact, by installation.
+func facts(latest []store.LatestRow) []store.LatestRow {
+	newest := map[string]int{}
+	var out []store.LatestRow
+	for _, l := range latest {
+		if l.Figure.Text == "" || l.Figure.Field != report.Value {
+			continue
+		}
+		k := l.Installation + "\x00" + l.Figure.Measure
+		if i, ok := newest[k]; ok {
+			if startOf(l.Figure) > startOf(out[i].Figure) {
+				out[i] = l
+			}
+			continue
+		}
+		newest[k] = len(out)
+		out = append(out, l)
+	}
+	return out
+}
+
+func startOf(f report.Figure) int64 {
+	if f.Grain.Civil() {
+		return f.Start * 86400
+	}
+	return f.Start
+}
+
+func versions(list []store.Installation) string {
+	n := map[string]int{}
+	for _, i := range list {
+		if i.Version != "" {
+			n[i.Version]++
+		}
+	}
+	var names []string
+	for v := range n {
+		names = append(names, v)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(0, compareVersions(a, b)) })
+	if len(names) > 2 {
+		return names[0] + " … " + names[len(names)-1] + " (" + strconv.Itoa(len(names)) + ")"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,412 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fieldpost/fieldpost/collector/accounts"
+	"github.com/fieldpost/fieldpost/collector/sla"
+	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// boardWeeks is how far back the lists' small charts go.
+const boardWeeks = 53
+
+// row is an account as lists show it.
+type row struct {
+	store.AccountRow
+	Points   []accounts.Point // boardWeeks, oldest first, the last is the newest closed week
+	Now      accounts.Point
+	Reading  accounts.Reading
+	Levels   []sla.Level // last 4 weeks, one per objective
+	Installs []store.Installation
+	Clock    time.Time
+}
+
+// Worst is the objective that went worst, nil without any.
+func (r *row) Worst() *sla.Level {
+	rank := map[sla.State]int{sla.Missed: 4, sla.Open: 3, sla.Kept: 2, sla.NoGoal: 1}
+	var worst *sla.Level
+	for i := range r.Levels {
+		l := &r.Levels[i]
+		if l.Kind == catalog.Availability && (worst == nil || rank[l.State()] > rank[worst.State()]) {
+			worst = l
+		}
+	}
+	return worst
+}
+
+// Consent of the account: what its installations let leave about usage.
+func (r *row) Consent() string {
+	word := ""
+	for _, i := range r.Installs {
+		w := "–"
+		if i.Statement != (exchange.Hash{}) {
+			if w = string(i.Consent[catalog.Usage]); w == "" {
+				w = "off"
+			}
+		}
+		if word != "" && word != w {
+			return "mixed"
+		}
+		word = w
+	}
+	return word
+}
+
+// snapshot is the whole fleet at a moment, for one measure and environment.
+type snapshot struct {
+	at       time.Time // real time
+	Clock    time.Time // by which silence is judged: virtual with simulated sites
+	Week     int64
+	Catalog  *catalog.Catalog // newest; nil when there is none
+	Measure  *catalog.Measure // nil when the catalog has none for lists
+	Overview store.Overview
+	Rows     []row
+	Total    report.Tally     // of Week
+	Line     []accounts.Point // of the fleet
+	Tallies  []report.Tally   // of Line
+	Installs []store.Installation
+}
+
+func (s *snapshot) find(key string) *row {
+	for i := range s.Rows {
+		if s.Rows[i].Key == key {
+			return &s.Rows[i]
+		}
+	}
+	return nil
+}
+
+type boardKey struct{ measure, environment string }
+
+type entry struct {
+	mu   sync.Mutex // held while it is made
+	snap *snapshot  // guarded by board.mu
+}
+
+// board remembers snapshots for a while: one reader makes a new one, the others get the old
+// one meanwhile.
+type board struct {
+	c  *Config
+	mu sync.Mutex // guards all below
+	by map[boardKey]*entry
+
+	counts   store.Overview
+	countsAt time.Time
+	catalogs map[exchange.Hash]*catalog.Catalog
+}
+
+func newBoard(c *Config) *board {
+	return &board{c: c, by: map[boardKey]*entry{}, catalogs: map[exchange.Hash]*catalog.Catalog{}}
+}
+
+// overview counts, at most as old as Fresh.
+func (b *board) overview(ctx context.Context) (store.Overview, error) {
+	b.mu.Lock()
+	o, at := b.counts, b.countsAt
+	b.mu.Unlock()
+	if b.c.Now().Sub(at) < min(b.c.Fresh, 2*time.Second) && !at.IsZero() {
+		return o, nil
+	}
+	o, err := b.c.Fleet.Overview(ctx)
+	if err != nil {
+		return o, fmt.Errorf("counting: %w", err)
+	}
+	b.mu.Lock()
+	b.counts, b.countsAt = o, b.c.Now()
+	b.mu.Unlock()
+	return o, nil
+}
+
+// catalog is the newest one, parsed; nil when there is none yet.
+func (b *board) catalog(ctx context.Context) (*catalog.Catalog, error) {
+	list, err := b.c.Catalogs.CatalogList(ctx)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	newest, err := b.c.Catalogs.NewestCatalog(ctx, "")
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the newest catalog: %w", err)
+	}
+	b.mu.Lock()
+	c := b.catalogs[newest.Hash]
+	b.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	if c, err = catalog.Parse(newest.Raw); err != nil {
+		return nil, fmt.Errorf("parsing catalog %s: %w", newest.Name, err)
+	}
+	b.mu.Lock()
+	b.catalogs[newest.Hash] = c
+	b.mu.Unlock()
+	return c, nil
+}
+
+// clock is the time by which an installation is judged.
+func clockOf(o store.Overview, now time.Time) time.Time {
+	if !o.Clock.IsZero() {
+		return o.Clock
+	}
+	return now
+}
+
+// get is a snapshot for a measure ("" = the headline) and an environment ("" = all).
+func (b *board) get(ctx context.Context, measure, environment string) (*snapshot, error) {
+	k := boardKey{measure, environment}
+	b.mu.Lock()
+	e := b.by[k]
+	if e == nil {
+		if len(b.by) >= 16 { // a handful of measures is looked at; a walker must not fill memory
+			clear(b.by)
+		}
+		e = &entry{}
+		b.by[k] = e
+	}
+	snap := e.snap
+	b.mu.Unlock()
+	if snap != nil && b.c.Now().Sub(snap.at) < b.c.Fresh {
+		return snap, nil
+	}
+	if snap != nil && !e.mu.TryLock() {
+		return snap, nil // somebody is at it
+	} else if snap == nil {
+		e.mu.Lock()
+	}
+	defer e.mu.Unlock()
+	b.mu.Lock()
+	if e.snap != snap { // made while we waited
+		snap = e.snap
+		b.mu.Unlock()
+		return snap, nil
+	}
+	b.mu.Unlock()
+	made, err := b.make(ctx, measure, environment)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	e.snap = made
+	b.mu.Unlock()
+	return made, nil
+}
+
+func (b *board) make(ctx context.Context, measure, environment string) (*snapshot, error) {
+	s := &snapshot{at: b.c.Now()}
+	var err error
+	if s.Overview, err = b.c.Fleet.Overview(ctx); err != nil {
+		return nil, fmt.Errorf("counting: %w", err)
+	}
+	s.Clock = clockOf(s.Overview, s.at)
+	if s.Catalog, err = b.catalog(ctx); err != nil {
+		return nil, err
+	}
+	s.Measure = accounts.Headline(s.Catalog)
+	if s.Catalog != nil {
+		if m, _ := s.Catalog.Measure(measure); m != nil {
+			s.Measure = m
+		}
+	}
+	if err := b.rows(ctx, s, environment); err != nil {
+		return nil, err
+	}
+	if err := b.figures(ctx, s, environment); err != nil {
+		return nil, err
+	}
+	if err := b.levels(ctx, s, environment); err != nil {
+		return nil, err
+	}
+	s.read()
+	return s, nil
+}
+
+func (b *board) rows(ctx context.Context, s *snapshot, environment string) error {
+	q := store.AccountQuery{Limit: 1000}
+	if environment != "" {
+		q.Filters = []store.Filter{{Attribute: "environment", Op: store.Equal, Value: environment}}
+	}
+	for {
+		p, err := b.c.Accounts.AccountPage(ctx, q)
+		if err != nil {
+			return fmt.Errorf("listing accounts: %w", err)
+		}
+		for _, a := range p.Rows {
+			s.Rows = append(s.Rows, row{AccountRow: a})
+		}
+		if q.Offset += q.Limit; q.Offset >= p.Total {
+			break
+		}
+	}
+	at := map[string]int{}
+	for i := range s.Rows {
+		at[s.Rows[i].Key] = i
+	}
+	f := store.FleetQuery{Limit: 1000}
+	if environment != "" {
+		f.Environments = []string{environment}
+	}
+	for {
+		p, err := b.c.Fleet.InstallationPage(ctx, f)
+		if err != nil {
+			return fmt.Errorf("listing installations: %w", err)
+		}
+		s.Installs = append(s.Installs, p.Rows...)
+		for _, inst := range p.Rows {
+			if i, ok := at[inst.Account]; ok {
+				s.Rows[i].Installs = append(s.Rows[i].Installs, inst)
+			}
+		}
+		if f.Offset += f.Limit; f.Offset >= p.Total {
+			return nil
+		}
+	}
+}
+
+// listField is the field of a measure that lists show.
+func listField(m *catalog.Measure) report.Field {
+	if m == nil {
+		return report.Value
+	}
+	switch m.Kind {
+	case catalog.Lifecycle:
+		return report.New
+	case catalog.Distribution, catalog.Histogram:
+		return report.Count
+	case catalog.Counter:
+		return report.Increase
+	case catalog.Availability:
+		return report.Up
+	case catalog.SLO:
+		return report.Valid
+	}
+	return report.Value
+}
+
+func environments(e string) []string {
+	if e == "" {
+		return nil
+	}
+	return []string{e}
+}
+
+func (b *board) figures(ctx context.Context, s *snapshot, environment string) error {
+	s.Week = accounts.ClosedWeek(s.Clock, accounts.Grace(s.Catalog, s.Measure))
+	var all []store.Period
+	if s.Measure != nil {
+		var err error
+		all, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: listField(s.Measure), Environments: environments(environment), Grain: store.Weekly,
+			From: s.Week - 7*(boardWeeks+8), To: s.Week})
+		if err != nil {
+			return fmt.Errorf("reading weekly figures: %w", err)
+		}
+	}
+	s.Week = settled(all, s.Week)
+	from := s.Week - 7*(boardWeeks-1)
+	prefer := ""
+	if s.Measure != nil {
+		prefer = s.Measure.HashString()
+	}
+	by := map[string][]store.Period{}
+	for _, p := range all {
+		by[p.Account] = append(by[p.Account], p)
+	}
+	s.Tallies = make([]report.Tally, boardWeeks)
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		r.Points = accounts.Line(by[r.Key], from, s.Week, prefer)
+		r.Now = r.Points[len(r.Points)-1]
+		for w, p := range r.Points {
+			s.Tallies[w].Add(p.Form, p.Interval)
+		}
+	}
+	for w, t := range s.Tallies {
+		s.Line = append(s.Line, tallyPoint(from+int64(w)*7, t))
+	}
+	s.Total = s.Tallies[boardWeeks-1]
+	return nil
+}
+
+// settled steps back from the newest closed week while fewer than half as many accounts have
+// told it as the fullest of the eight weeks before: its reports are still under way.
+func settled(all []store.Period, week int64) int64 {
+	n := map[int64]int{}
+	for _, p := range all {
+		if f := p.Form(); f.HasNumbers() || f == report.Suppressed {
+			n[p.Start]++
+		}
+	}
+	for back := 0; back < 4; back++ {
+		most := 0
+		for i := int64(1); i <= 8; i++ {
+			most = max(most, n[week-7*i])
+		}
+		if 2*n[week] >= most {
+			return week
+		}
+		week -= 7
+	}
+	return week
+}
+
+// levels reads the service levels of the last four weeks.
+func (b *board) levels(ctx context.Context, s *snapshot, environment string) error {
+	if s.Catalog == nil {
+		return nil
+	}
+	by := map[string]map[string][]store.Period{}
+	for i := range s.Catalog.Measures {
+		m := &s.Catalog.Measures[i]
+		if !sla.Is(m.Kind) {
+			continue
+		}
+		ps, err := b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: m.ID, Environments: environments(environment), Grain: store.Weekly, From: s.Week - 21, To: s.Week})
+		if err != nil {
+			return fmt.Errorf("reading service levels: %w", err)
+		}
+		for _, p := range ps {
+			if by[p.Account] == nil {
+				by[p.Account] = map[string][]store.Period{}
+			}
+			by[p.Account][m.ID] = append(by[p.Account][m.ID], p)
+		}
+	}
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		for j := range s.Catalog.Measures {
+			m := &s.Catalog.Measures[j]
+			if ps := by[r.Key][m.ID]; sla.Is(m.Kind) && len(ps) > 0 {
+				levels := sla.Periods(ps, map[string]float64{m.ID: m.Target})
+				r.Levels = append(r.Levels, sla.Sum(m.ID, m.Kind, m.Target, levels, s.Week-21, 28))
+			}
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) read() {
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		r.Clock = s.Clock
+		r.Reading = accounts.Read(r.Points, status(r.AccountRow, r.Installs, s.Clock))
+	}
+}
+
+func status(a store.AccountRow, installs []store.Installation, clock time.Time) accounts.Status {
+	st := accounts.Status{Clock: clock, LastReport: a.LastReport, Closed: a.Closed, Installed: len(installs)}
+	for _, i := range installs {
+		st.EverAsked = st.EverAsked || i.Statement != (exchange.Hash{})
+		for _, l := range i.Consent {
+			st.Consented = st.Consented || l.AtLeast(exchange.Aggregate)
+		}
+	}
+	return st
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fieldpost/fieldpost/collector/access"
+	"github.com/fieldpost/fieldpost/collector/accounts"
+	"github.com/fieldpost/fieldpost/collector/sla"
+	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/chart"
+)
+
+// concern is one line of "needs attention".
+type concern struct {
+	Tone, Word, Account, Name, Text string
+	weight                          float64
+}
+
+type overviewPage struct {
+	*snapshot
+	Headline    string // of the total, in words
+	Chart       template.HTML
+	Growing     [2]int // accounts, of those a word can be said of
+	Shrinking   int
+	Kept        [4]int // kept, judged, missed, without data
+	UpToDate    [2]int
+	Newest      string
+	Behind      int
+	CatchingUp  int
+	Concerns    []concern
+	MoreConcern int
+	Rows        []row
+	Environment string
+	Environs    []string
+	Table       []tableRow
+	CSV         string
+}
+
+type tableRow struct {
+	Start string
+	Point accounts.Point
+	Words string
+}
+
+func (h *Handler) overview(q *request) error {
+	env := q.get("env")
+	s, err := h.board.get(q.ctx, q.get("m"), env)
+	if err != nil {
+		return err
+	}
+	if s.Overview.Installations == 0 {
+		if q.id.Role.Includes(access.Admin) {
+			http.Redirect(q.w, q.r, "/start", http.StatusSeeOther)
+			return nil
+		}
+		q.render(http.StatusOK, "empty", page{Title: "Overview", Section: "overview"}, nil)
+		return nil
+	}
+	d := overviewPage{snapshot: s, Environment: env, Environs: store.Environments()}
+	d.Headline = told(s.Total, "account")
+	ws := weeks(s.Line)
+	for i := range ws {
+		ws[i].Read = "week of " + dayOf(s.Line[i].Start) + ": " + interval(s.Line[i].Interval) + " " + told(s.Tallies[i], "account")
+		d.Table = append(d.Table, tableRow{dayOf(s.Line[i].Start), s.Line[i], told(s.Tallies[i], "account")})
+	}
+	slices.Reverse(d.Table)
+	if s.Measure != nil {
+		d.Chart = chart.Line(s.Measure.Question, ws, nil)
+		d.CSV = "/api/v1/periods.csv?grain=week&fleet=true&measure=" + s.Measure.ID
+	}
+	d.count()
+	d.Concerns = concerns(s)
+	if n := len(d.Concerns); n > 8 {
+		d.MoreConcern, d.Concerns = n-8, d.Concerns[:8]
+	}
+	d.Rows = slices.Clone(s.Rows)
+	slices.SortStableFunc(d.Rows, func(a, b row) int {
+		return cmp.Or(accounts.CompareDesc(a.Now, b.Now), strings.Compare(a.Name, b.Name))
+	})
+	d.Rows = d.Rows[:min(12, len(d.Rows))]
+	q.render(http.StatusOK, "overview", page{Title: "Overview", Section: "overview"}, d)
+	return nil
+}
+
+func (d *overviewPage) count() {
+	for i := range d.snapshot.Rows {
+		r := &d.snapshot.Rows[i]
+		switch r.Reading.Word {
+		case accounts.Growing:
+			d.Growing[0]++
+			d.Growing[1]++
+		case accounts.Shrinking:
+			d.Shrinking++
+			d.Growing[1]++
+		case accounts.Steady:
+			d.Growing[1]++
+		}
+		if w := r.Worst(); w != nil {
+			switch w.State() {
+			case sla.Kept:
+				d.Kept[0]++
+				d.Kept[1]++
+			case sla.Missed:
+				d.Kept[1]++
+				d.Kept[2]++
+			case sla.Open:
+				d.Kept[1]++
+			default:
+				d.Kept[3]++
+			}
+		}
+	}
+	d.Newest = newestVersion(d.Overview.ByVersion)
+	for v, n := range d.Overview.ByVersion {
+		d.UpToDate[1] += n
+		if v == d.Newest {
+			d.UpToDate[0] += n
+		}
+	}
+	d.Behind = d.UpToDate[1] - d.UpToDate[0]
+}
+
+// newestVersion compares dotted numbers; what is no number sorts by its text.
+func newestVersion(by map[string]int) string {
+	best := ""
+	for v := range by {
+		if best == "" || compareVersions(v, best) > 0 {
+			best = v
+		}
+	}
+	return best
+}
+
+func compareVersions(a, b string) int {
+	split := func(s string) []string {
+		return strings.FieldsFunc(s, func(r rune) bool { return r == '.' || r == '-' || r == '+' })
+	}
+	return slices.CompareFunc(split(a), split(b), func(x, y string) int {
+		n, e1 := strconv.Atoi(x)
+		m, e2 := strconv.Atoi(y)
+		if e1 == nil && e2 == nil {
+			return cmp.Compare(n, m)
+		}
+		return strings.Compare(x, y)
+	})
+}
+
+// concerns rank what needs somebody: what was lost or missed first, then by the seats or
+// price that the account's imported attributes give it.
+func concerns(s *snapshot) []concern {
+	var out []concern
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		add := func(grade float64, tone, word, text string) {
+			out = append(out, concern{Tone: tone, Word: word, Account: r.Key, Name: r.Name, Text: text, weight: grade*1e12 + value(r.AccountRow)})
+		}
+		var losses, refused int64
+		for _, inst := range r.Installs {
+			losses, refused = losses+inst.Losses, refused+inst.Refused
+			if skew := inst.Skew.Abs(); skew > 5*time.Minute {
+				add(2, "warn", "Clock off", fmt.Sprintf("%s is %s off; windows may be refused", inst.Key, accounts.Span(skew)))
+			}
+		}
+		if losses > 0 {
+			add(6, "bad", "Data lost", plural(int(losses), "gap")+" that can never be filled")
+		}
+		if w := r.Worst(); w != nil && w.State() == sla.Missed {
+			add(5, "bad", "Service level missed", fmt.Sprintf("%s %% of %s %% in 4 weeks; down %s", share(w.Share), percent(w.Target), seconds(w.Down)))
+		}
+		switch r.Reading.Word {
+		case accounts.Silent:
+			add(4, "warn", "Silent", r.Reading.Why)
+		case accounts.Shrinking:
+			add(3, "warn", "Shrinking", "active people: "+r.Reading.Why)
+		}
+		if refused > 0 {
+			add(1, "warn", "Quarantine", plural(int(refused), "batch refused")+"; see the reasons")
+		}
+	}
+	slices.SortStableFunc(out, func(a, b concern) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), strings.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+func value(a store.AccountRow) float64 {
+	for _, k := range []string{"price", "arr", "seats"} {
+		if v, err := strconv.ParseFloat(a.Attributes[k], 64); err == nil && v > 0 && v < 1e11 {
+			return v
+		}
+	}
+	return 0
+}
