@@ -3,6 +3,7 @@ package measure
 import (
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -24,7 +25,7 @@ type Config struct {
 	// grain. It is called during Apply and Advance and must not call the Fold. The
 	// Window belongs to the callee. May be nil.
 	Closed func(*Window)
-	// SimpleLocal: the unenrolled replay. Everything is measured without a statement, and
+	// SimpleLocal: the unenrolled replay. run.Everything() is measured without a statement, and
 	// the first catalog that Catalog("first record's prefix") finds is in force at once.
 	SimpleLocal bool
 	// Facts of the program itself: agent.version, agent.os, agent.arch.
@@ -55,16 +56,11 @@ type Window struct {
 	Cells []report.Cell
 }
 
-// Stored is a closed window as history keeps it.
-type Stored struct {
-	Run     uint32  // which run of the measure: see Run in the package comment
-	Measure string  // id
-	Catalog [8]byte // prefix of the hash of the catalog that names the cells
-	Grain   report.Grain
-	Start   int64
-	Closed  int64
-	Cells   []report.Cell
-}
+// Stored is a closed window as history keeps it, and Pack many of one measure and grain.
+type (
+	Stored = pack.Window
+	Pack   = pack.Pack
+)
 
 // Query asks for one measure's windows.
 type Query struct {
@@ -147,7 +143,7 @@ type SLOValue struct {
 	Ratio *float64 `json:"ratio,omitempty"`
 }
 
-// Accounting says what became of everything that was received. Events.Total() is the number
+// Accounting says what became of run.Everything() that was received. Events.Total() is the number
 // received, always.
 type Accounting struct {
 	Events    record.Counts

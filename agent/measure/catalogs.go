@@ -4,9 +4,10 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 
+	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -41,9 +42,9 @@ func (f *Fold) rerun() {
 	f.runs = nil
 	for i := range f.adopted.Measures {
 		m := &f.adopted.Measures[i]
-		var same []*run
+		var same []*run.Run
 		for _, r := range old {
-			if r.m.ID == m.ID {
+			if r.M.ID == m.ID {
 				same = append(same, r)
 			}
 		}
@@ -58,39 +59,39 @@ func (f *Fold) rerun() {
 		}
 	}
 	if had && len(f.runs) == 0 {
-		// Everything is off: nothing stays known, and history begins again.
-		f.people, f.started = people.New(), noDay
+		// run.Everything() is off: nothing stays known, and history begins again.
+		f.w.People, f.w.Started = people.New(), run.NoDay
 		clear(f.streams)
 	}
 	f.due = slices.DeleteFunc(f.due, func(d due) bool { return d.run != 0 && f.run(d.run) == nil })
 	slices.SortFunc(f.due, compareDue) // a sorted slice is a heap
-	f.needPeople = slices.ContainsFunc(f.runs, func(r *run) bool { return r.people != nil || r.userFact() })
+	f.needPeople = slices.ContainsFunc(f.runs, func(r *run.Run) bool { return r.People != nil || r.HasUserFact() })
 	if len(f.runs) > 0 && !slices.ContainsFunc(f.due, func(d due) bool { return d.run == 0 }) {
-		day := f.cal.day(f.now) + 1
-		f.push(due{at: f.cal.begin(day), start: day})
+		day := f.w.Cal.Day(f.now) + 1
+		f.push(due{at: f.w.Cal.Begin(day), start: day})
 	}
 	f.userFacts()
 	f.programFacts()
 }
 
 // runsOf is the runs of measure i of the adopted catalog, given those it had.
-func (f *Fold) runsOf(same []*run, i int) []*run {
+func (f *Fold) runsOf(same []*run.Run, i int) []*run.Run {
 	m := &f.adopted.Measures[i]
 	if len(same) == 0 {
-		return []*run{f.newRun(i, nil)}
+		return []*run.Run{f.newRun(i, nil)}
 	}
 	last := same[len(same)-1]
-	if last.m.DefHash == m.DefHash {
+	if last.M.DefHash == m.DefHash {
 		f.rebind(last, i)
 		return same
 	}
 	// The definition changed. A run that has not begun yet is dropped, and the one before it goes on.
-	if len(same) > 1 && last.pending(f) {
+	if len(same) > 1 && f.pending(last) {
 		before := same[len(same)-2]
 		same = same[:len(same)-1]
-		if before.m.DefHash == m.DefHash {
-			for g := range before.spans {
-				before.spans[g].until = math.MaxInt64
+		if before.M.DefHash == m.DefHash {
+			for g := range before.Spans {
+				before.Spans[g].Until = math.MaxInt64
 			}
 			f.rebind(before, i)
 			f.schedule(before)
@@ -98,55 +99,55 @@ func (f *Fold) runsOf(same []*run, i int) []*run {
 		}
 		last = before
 	}
-	if last.fact != nil { // a fact has no open windows to finish
-		return []*run{f.newRun(i, last)}
+	if last.Fact != nil { // a fact has no open windows to finish
+		return []*run.Run{f.newRun(i, last)}
 	}
 	return append(same, f.newRun(i, last))
 }
 
 // pending reports whether the run's first windows lie ahead.
-func (r *run) pending(f *Fold) bool {
-	s := r.spans[r.m.Grains()[0]]
-	if s.from == math.MinInt64 {
+func (f *Fold) pending(r *run.Run) bool {
+	s := r.Spans[r.M.Grains()[0]]
+	if s.From == math.MinInt64 {
 		return false
 	}
-	begin, _ := f.cal.span(r.m.Grains()[0], s.from)
+	begin, _ := f.w.Cal.Span(r.M.Grains()[0], s.From)
 	return begin > f.now
 }
 
-func (f *Fold) rebind(r *run, i int) {
-	if r.cat == f.adopted {
+func (f *Fold) rebind(r *run.Run, i int) {
+	if r.Cat == f.adopted {
 		return
 	}
-	r.bind(f.people, f.adopted, i)
+	r.Bind(f.w.People, f.adopted, i)
 	for j := range f.due {
-		if f.due[j].run == r.id {
+		if f.due[j].run == r.ID {
 			f.due[j].mi = i
 		}
 	}
 }
 
 // newRun begins to measure; before is the run it takes over from, or nil.
-func (f *Fold) newRun(i int, before *run) *run {
-	r := newRun(f.people, f.nextRun, f.adopted, i, f.now)
+func (f *Fold) newRun(i int, before *run.Run) *run.Run {
+	r := run.New(f.w.People, f.nextRun, f.adopted, i, f.now)
 	f.nextRun++
 	if before != nil {
-		for _, g := range r.m.Grains() {
-			from := next(g, f.cal.start(g, f.now))
+		for _, g := range r.M.Grains() {
+			from := calendar.Next(g, f.w.Cal.Start(g, f.now))
 			switch {
-			case r.fact != nil:
+			case r.Fact != nil:
 				from = math.MinInt64
 				if g == report.Day {
-					from = f.cal.day(f.now)
+					from = f.w.Cal.Day(f.now)
 				}
-			case r.people != nil:
-				from = next(report.Month, f.cal.start(report.Month, f.now))
+			case r.People != nil:
+				from = calendar.Next(report.Month, f.w.Cal.Start(report.Month, f.now))
 			}
-			r.spans[g].from = from
-			before.spans[g].until = min(before.spans[g].until, from)
+			r.Spans[g].From = from
+			before.Spans[g].Until = min(before.Spans[g].Until, from)
 		}
-		if r.people != nil && before.people != nil {
-			r.people.first = slices.Clone(before.people.first)
+		if r.People != nil && before.People != nil {
+			r.People.First = slices.Clone(before.People.First)
 		}
 	}
 	f.schedule(r)
@@ -154,80 +155,60 @@ func (f *Fold) newRun(i int, before *run) *run {
 }
 
 // schedule enters the chains of windows that are closed whether or not anything happens.
-func (f *Fold) schedule(r *run) {
-	for _, g := range r.chains() {
-		if slices.ContainsFunc(f.due, func(d due) bool { return d.run == r.id && d.grain == g }) {
+func (f *Fold) schedule(r *run.Run) {
+	for _, g := range r.Chains() {
+		if slices.ContainsFunc(f.due, func(d due) bool { return d.run == r.ID && d.grain == g }) {
 			continue
 		}
 		// The earliest window that is still open: late events may belong to it.
-		start := f.cal.start(g, f.now-r.grace)
-		if s := &r.spans[g]; s.from != math.MinInt64 {
-			for firstOf(g, start) < s.from {
-				start = next(g, start)
+		start := f.w.Cal.Start(g, f.now-r.Grace)
+		if s := &r.Spans[g]; s.From != math.MinInt64 {
+			for calendar.FirstOf(g, start) < s.From {
+				start = calendar.Next(g, start)
 			}
 		}
-		_, end := f.cal.span(g, start)
-		for end+r.grace <= f.now {
-			start = next(g, start)
-			_, end = f.cal.span(g, start)
+		_, end := f.w.Cal.Span(g, start)
+		for end+r.Grace <= f.now {
+			start = calendar.Next(g, start)
+			_, end = f.w.Cal.Span(g, start)
 		}
-		r.spans[g].next = start
-		f.push(due{at: end + r.grace, mi: r.mi, run: r.id, grain: g, start: start})
+		r.Spans[g].Next = start
+		f.push(due{at: end + r.Grace, mi: r.Mi, run: r.ID, grain: g, start: start})
 	}
-}
-
-// chains are the grains whose windows follow each other without a gap.
-func (r *run) chains() []report.Grain {
-	switch {
-	case r.people != nil:
-		return r.personGrains()
-	case r.fact != nil, r.m.Kind == catalog.Count:
-		return []report.Grain{report.Day}
-	}
-	return nil
 }
 
 // end forgets a run but for the range of its figures.
-func (f *Fold) end(r *run) {
-	for _, s := range r.spans {
-		if s.lo <= s.hi {
-			f.ended = append(f.ended, rangeOf{r.id, r.m.ID, prefixOf(r.cat), r.spans})
+func (f *Fold) end(r *run.Run) {
+	for _, s := range r.Spans {
+		if s.Lo <= s.Hi {
+			f.ended = append(f.ended, rangeOf{r.ID, r.M.ID, prefixOf(r.Cat), r.Spans})
 			break
 		}
 	}
 }
 
 // finished drops runs whose last window was closed.
-func (f *Fold) finished(r *run) {
-	for _, g := range r.m.Grains() {
-		if r.spans[g].until == math.MaxInt64 {
+func (f *Fold) finished(r *run.Run) {
+	for _, g := range r.M.Grains() {
+		if r.Spans[g].Until == math.MaxInt64 {
 			return
 		}
 	}
-	if slices.ContainsFunc(f.due, func(d due) bool { return d.run == r.id }) {
+	if slices.ContainsFunc(f.due, func(d due) bool { return d.run == r.ID }) {
 		return
 	}
-	for _, g := range r.m.Grains() {
+	for _, g := range r.M.Grains() {
 		if f.runOpen(r, g) {
 			return
 		}
 	}
 	f.end(r)
-	f.runs = slices.DeleteFunc(f.runs, func(x *run) bool { return x == r })
+	f.runs = slices.DeleteFunc(f.runs, func(x *run.Run) bool { return x == r })
 	clear(f.plans)
 }
 
 // runOpen reports whether windows of the grain may still begin.
-func (f *Fold) runOpen(r *run, g report.Grain) bool {
-	begin, _ := f.cal.span(g, max(r.spans[g].until, 0))
-	return r.spans[g].until != math.MaxInt64 && begin > f.now
-}
-
-// userFactOf reads from: user.TRAIT=VALUE.
-func userFactOf(m *catalog.Measure) (trait, value string, ok bool) {
-	rest, ok := strings.CutPrefix(m.From, "user.")
-	if !ok || m.Kind != catalog.Fact {
-		return "", "", false
-	}
-	return strings.Cut(rest, "=")
+func (f *Fold) runOpen(r *run.Run, g report.Grain) bool {
+	begin, _ := f.w.Cal.Span(g, max(r.Spans[g].Until, 0))
+	return r.Spans[g].Until != math.MaxInt64 && begin > f.now
 }

@@ -28,7 +28,7 @@
 //   - Totals are answered from the first to the last window in which the measure matched; rolling28
 //     for the days from the first to the last such event; zero lines in between. Days and hours
 //     without traffic are zero lines, windows without samples or results are none.
-//   - Zero windows are closed (Config.Closed) for people at all grains and for traffic counts by
+//   - Zero windows are closed (Config.Closed) for people at all run.Grains and for traffic counts by
 //     day; 5m and hour windows of traffic exist only where something happened.
 //   - A user's being forgotten is judged at the next thing they do: by its own time for activity,
 //     by its receipt otherwise.

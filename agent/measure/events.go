@@ -1,9 +1,8 @@
 package measure
 
 import (
-	"slices"
-
 	"github.com/fieldpost/fieldpost/agent/measure/people"
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
@@ -27,7 +26,7 @@ func (f *Fold) event(p *plan, e *record.Event) record.Reason {
 		f.seen.Add(e.MessageID, f.now)
 	}
 	if activity {
-		if f.now-e.Time > int64(graceOf(&p.cat.Events[e.Def])) {
+		if f.now-e.Time > int64(run.GraceOf(&p.cat.Events[e.Def])) {
 			return record.Late
 		}
 		f.activity(src, e)
@@ -52,30 +51,30 @@ func (f *Fold) event(p *plan, e *record.Event) record.Reason {
 
 // activity is a track, page or screen event.
 func (f *Fold) activity(src *source, e *record.Event) {
-	day := f.cal.day(e.Time)
+	day := f.w.Cal.Day(e.Time)
 	id := uint32(people.Nobody)
 	if e.User != "" && f.needPeople {
 		var fresh bool
-		if id, fresh = f.people.Touch(e.User, e.Time, f.remember()); fresh {
+		if id, fresh = f.w.People.Touch(e.User, e.Time, f.remember()); fresh {
 			f.fresh(id)
 		}
-		f.people.Active(id, e.Time, int32(day))
+		f.w.People.Active(id, e.Time, int32(day))
 	}
 	for i := range src.feeds {
 		fd := &src.feeds[i]
-		combo, ok := fd.take(e.Properties)
+		combo, ok := fd.Take(e.Properties)
 		if !ok {
 			continue
 		}
-		if fd.r.people != nil {
-			f.addPerson(fd, e, id, day, combo)
+		if fd.R.People != nil {
+			f.w.AddPerson(fd, e, id, day, combo)
 		} else {
 			f.addTraffic(fd, e, id, combo)
 		}
 	}
 	for i := range src.facts {
 		ff := &src.facts[i]
-		if v := find(e.Properties, int(ff.pos)); v != nil {
+		if v := run.Find(e.Properties, int(ff.pos)); v != nil {
 			f.learn(ff.r, text(ff.p, v))
 		}
 	}
@@ -84,7 +83,7 @@ func (f *Fold) activity(src *source, e *record.Event) {
 // fresh makes sure that nothing is left of whoever had the number before.
 func (f *Fold) fresh(id uint32) {
 	for _, r := range f.runs {
-		r.unfirst(id)
+		r.Unfirst(id)
 	}
 }
 
@@ -92,17 +91,17 @@ func (f *Fold) identify(p *plan, e *record.Event) {
 	if e.User == "" || !f.needPeople {
 		return
 	}
-	id, fresh := f.people.Touch(e.User, f.now, f.remember())
+	id, fresh := f.w.People.Touch(e.User, f.now, f.remember())
 	if fresh {
 		f.fresh(id)
 	}
 	if e.CreatedAt != 0 {
-		f.people.SetCreated(id, e.CreatedAt)
+		f.w.People.SetCreated(id, e.CreatedAt)
 	}
 	for i := range e.Properties {
 		if v := &e.Properties[i]; int(v.Property) < len(p.traits) {
 			t := &p.traits[v.Property]
-			f.people.SetTrait(id, t.slot, f.code(t, v))
+			f.w.People.SetTrait(id, t.slot, f.code(t, v))
 		}
 	}
 	f.userFacts()
@@ -116,7 +115,7 @@ func (f *Fold) alias(e *record.Event) {
 		f.acc.AliasIgnored++
 		return
 	}
-	loser, winner, did := f.people.Join(e.User, e.Previous, f.now, f.remember())
+	loser, winner, did := f.w.People.Join(e.User, e.Previous, f.now, f.remember())
 	switch did {
 	case people.Ignored:
 		f.acc.AliasIgnored++
@@ -124,64 +123,8 @@ func (f *Fold) alias(e *record.Event) {
 		f.acc.AliasRefused++
 	case people.Merged:
 		for _, r := range f.runs {
-			r.merge(loser, winner)
+			r.Merge(loser, winner)
 		}
 	}
 	f.userFacts()
-}
-
-// merge gives what loser did in open windows to winner.
-func (r *run) merge(loser, winner uint32) {
-	if r.people == nil {
-		return
-	}
-	for _, d := range r.people.days {
-		for _, set := range d.sets {
-			if set.CheckedRemove(loser) {
-				set.Add(winner)
-			}
-		}
-		var moved []tallyKey
-		for k := range d.tally {
-			if k.user == loser {
-				moved = append(moved, k)
-			}
-		}
-		for _, k := range moved {
-			to := tallyKey{winner, k.combo, k.bin}
-			d.tally[to] += d.tally[k]
-			delete(d.tally, k)
-		}
-		moved = moved[:0]
-		for k := range d.sums {
-			if k.user == loser {
-				moved = append(moved, k)
-			}
-		}
-		for _, k := range moved {
-			to := tallyKey{winner, k.combo, k.bin}
-			d.sums[to] = d.sums[to].Add(d.sums[k])
-			delete(d.sums, k)
-		}
-	}
-	if int(loser) < len(r.people.first) {
-		day := r.people.first[loser]
-		r.people.first[loser] = people.NoDay
-		r.people.see(winner, day)
-	}
-}
-
-// unfirst forgets when a number was first seen.
-func (r *run) unfirst(id uint32) {
-	if r.people != nil && int(id) < len(r.people.first) {
-		r.people.first[id] = people.NoDay
-	}
-}
-
-// see notes activity on a day.
-func (s *personState) see(id uint32, day int32) {
-	for int(id) >= len(s.first) {
-		s.first = append(slices.Grow(s.first, 64), people.NoDay)
-	}
-	s.first[id] = min(s.first[id], day)
 }

@@ -6,8 +6,10 @@ import (
 	"math"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/dedupe"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -21,26 +23,22 @@ const (
 	// kept beyond what is remembered, for events that come late.
 	graceMost   = 7 * dayNs
 	graceSample = 2 * dayNs
-	noDay       = math.MinInt64
 )
 
 // Fold computes measures from journal records. Not safe for concurrent use.
 type Fold struct {
+	w        run.World
 	cfg      Config
-	bins     *series.Bins
-	cal      *calendar
-	people   *people.Table
 	seen     dedupe.Set
 	acc      Accounting
 	position uint64
 	now      int64
-	started  int64 // civil day; noDay before the first event
 	adopted  *catalog.Catalog
 	consent  *exchange.Statement
-	runs     []*run // by measure of the adopted catalog, older runs of a measure first
+	runs     []*run.Run // by measure of the adopted catalog, older runs of a measure first
 	nextRun  uint32
 	due      dueHeap
-	streams  map[streamKey]*stream
+	streams  map[streamKey]*series.Stream
 	closed   map[packKey]*Pack
 	ended    []rangeOf // spans of runs that are no more
 
@@ -54,7 +52,7 @@ type rangeOf struct {
 	run     uint32
 	measure string
 	catalog [8]byte
-	spans   [grains]span
+	spans   [run.Grains]run.Span
 }
 
 // due is a window to be closed, or a day at whose beginning the dictionary is swept (run 0).
@@ -100,9 +98,9 @@ func New(cfg Config) *Fold {
 		cfg.Remember = DefaultRemember
 	}
 	return &Fold{
-		cfg: cfg, bins: series.NewBins(), cal: newCalendar(cfg.Zone), people: people.New(),
-		acc: Accounting{LateFor: map[string]uint64{}}, now: math.MinInt64, started: noDay, nextRun: 1,
-		streams: map[streamKey]*stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
+		w: run.World{Cal: calendar.New(cfg.Zone), People: people.New(), Bins: series.NewBins(), Started: run.NoDay}, cfg: cfg,
+		acc: Accounting{LateFor: map[string]uint64{}}, now: math.MinInt64, nextRun: 1,
+		streams: map[streamKey]*series.Stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
 	}
 }
 
@@ -208,8 +206,8 @@ func (f *Fold) request(r *record.Record) {
 		f.acc.Samples[record.UnknownEvent] += uint64(len(r.Samples))
 		return
 	}
-	if f.started == noDay && p.anyOn && (len(r.Events) > 0 || r.RefusedEvents.Total() > r.RefusedEvents[record.Off]) {
-		f.started = f.cal.day(r.Received)
+	if f.w.Started == run.NoDay && p.anyOn && (len(r.Events) > 0 || r.RefusedEvents.Total() > r.RefusedEvents[record.Off]) {
+		f.w.Started = f.w.Cal.Day(r.Received)
 	}
 	for i := range r.Events {
 		f.acc.Events[f.event(p, &r.Events[i])]++
@@ -245,9 +243,9 @@ func (f *Fold) Advance(now int64) {
 	f.now = now
 }
 
-func (f *Fold) run(id uint32) *run {
+func (f *Fold) run(id uint32) *run.Run {
 	for _, r := range f.runs {
-		if r.id == id {
+		if r.ID == id {
 			return r
 		}
 	}
@@ -259,14 +257,14 @@ func (f *Fold) push(d due) { heap.Push(&f.due, d) }
 // changeZone puts a zone in force with the next month and gives every window still to close
 // its new end.
 func (f *Fold) changeZone(zone *time.Location) {
-	f.cal.change(zone, f.now)
+	f.w.Cal.Change(zone, f.now)
 	for i := range f.due {
 		d := &f.due[i]
 		if d.run == 0 {
-			d.at = f.cal.begin(d.start)
+			d.at = f.w.Cal.Begin(d.start)
 		} else if r := f.run(d.run); r != nil {
-			_, end := f.cal.span(d.grain, d.start)
-			d.at = end + r.grace
+			_, end := f.w.Cal.Span(d.grain, d.start)
+			d.at = end + r.Grace
 		}
 	}
 	heap.Init(&f.due)
@@ -274,31 +272,31 @@ func (f *Fold) changeZone(zone *time.Location) {
 
 // sweep begins a local day: numbers of people nobody remembers and no window holds are given up.
 func (f *Fold) sweep(d due) {
-	held := f.cal.begin(d.start) - graceMost
+	held := f.w.Cal.Begin(d.start) - graceMost
 	for _, r := range f.runs {
-		if r.people != nil {
-			held = min(held, f.cal.begin(r.needs()))
+		if r.People != nil {
+			held = min(held, f.w.Cal.Begin(r.Needs()))
 		}
 	}
 	remembered := int64(math.MinInt64)
 	if f.remember() >= 0 {
 		remembered = d.at - f.remember() - graceMost
 	}
-	for _, id := range f.people.Sweep(remembered, held) {
+	for _, id := range f.w.People.Sweep(remembered, held) {
 		for _, r := range f.runs {
-			r.unfirst(id)
+			r.Unfirst(id)
 		}
 	}
 	for s := range f.streams {
-		if f.streams[s].time < d.at-graceMost {
+		if f.streams[s].Time < d.at-graceMost {
 			delete(f.streams, s)
 		}
 	}
 	f.userFacts()
-	f.push(due{at: f.cal.begin(d.start + 1), start: d.start + 1})
+	f.push(due{at: f.w.Cal.Begin(d.start + 1), start: d.start + 1})
 }
 
-// Accounting says what became of everything received.
+// Accounting says what became of run.Everything() received.
 func (f *Fold) Accounting() Accounting {
 	a := f.acc
 	a.LateFor = make(map[string]uint64, len(f.acc.LateFor))
@@ -321,20 +319,17 @@ func (f *Fold) Known(now int64) int {
 func (f *Fold) Seen(now int64, within time.Duration) int { return f.knownSince(now - int64(within)) }
 
 func (f *Fold) knownSince(since int64) (n int) {
-	var not []userCond
+	var of *run.Run // any: they all leave out the same people
 	for _, r := range f.runs {
-		if r.cat == f.adopted {
-			not = r.notPeople
+		if r.Cat == f.adopted {
+			of = r
 			break
 		}
 	}
-	f.people.Known(since, func(id uint32) {
-		for i := range not {
-			if not[i].holds(f.people, id) {
-				return
-			}
+	f.w.People.Known(since, func(id uint32) {
+		if of == nil || !of.Excluded(f.w.People, id) {
+			n++
 		}
-		n++
 	})
 	return n
 }
@@ -343,10 +338,10 @@ func (f *Fold) knownSince(since int64) (n int) {
 // windows keep counting somebody without a name. It is not a journal record: the caller
 // writes a checkpoint at once and trims the journal.
 func (f *Fold) Forget(user string) bool {
-	ok := f.people.Forget(user)
+	ok := f.w.People.Forget(user)
 	f.userFacts()
 	return ok
 }
 
 // Started is the civil day from which knowledge of users is counted; false before the first event.
-func (f *Fold) Started() (day int64, ok bool) { return f.started, f.started != noDay }
+func (f *Fold) Started() (day int64, ok bool) { return f.w.Started, f.w.Started != run.NoDay }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
@@ -25,40 +26,13 @@ type plan struct {
 // source is what one kind of event, metric or probe feeds.
 type source struct {
 	off   bool // no consent for any measure that reads it
-	feeds []feed
+	feeds []run.Feed
 	facts []factFeed
-}
-
-// feed is one run that reads an event or metric.
-type feed struct {
-	r      *run
-	where  []valueCond
-	places []place // one per run.props
-	number uint16  // distribution: position of the property
-	good   bool    // slo: the good ones
-	valid  bool    // slo: the valid ones
-	atMost int     // slo over a histogram: how many buckets count; -1 all
-}
-
-// place is where a combination's value comes from.
-type place struct {
-	pos   int // position in the record's declaration; -1: (none)
-	none  uint16
-	table []uint16 // record's index → run's index
-}
-
-// valueCond is a where clause on a listed value or number.
-type valueCond struct {
-	pos     int
-	number  bool
-	clause  catalog.Clause
-	allowed []bool // by index
-	none    uint16
 }
 
 // factFeed is a fact that is the value of a property.
 type factFeed struct {
-	r   *run
+	r   *run.Run
 	pos uint16
 	p   *catalog.Property
 }
@@ -81,7 +55,7 @@ func (f *Fold) plan(prefix [8]byte) *plan {
 	f.consents(p)
 	for i := range cat.Traits {
 		t := &cat.Traits[i]
-		p.traits = append(p.traits, traitFeed{slot: f.people.Slot(t.Name), p: t})
+		p.traits = append(p.traits, traitFeed{slot: f.w.People.Slot(t.Name), p: t})
 	}
 	for _, r := range f.runs {
 		p.add(r)
@@ -94,7 +68,7 @@ func (f *Fold) plan(prefix [8]byte) *plan {
 }
 
 // consents finds out what is off: what only measures without consent read, and, where no
-// measure reads it, everything while no measure is on.
+// measure reads it, run.Everything() while no measure is on.
 func (f *Fold) consents(p *plan) {
 	ev, me, pr := make([]bool, len(p.events)), make([]bool, len(p.metrics)), make([]bool, len(p.probes))
 	for i := range p.events {
@@ -110,7 +84,7 @@ func (f *Fold) consents(p *plan) {
 		m := &p.cat.Measures[i]
 		on := f.on(m)
 		p.anyOn = p.anyOn || on
-		for _, id := range eventsOf(m) {
+		for _, id := range run.EventsOf(m) {
 			if _, n := p.cat.Event(id); n >= 0 {
 				ev[n] = true
 				p.events[n].off = p.events[n].off && !on
@@ -151,169 +125,80 @@ func metricsOf(m *catalog.Measure) (ids []string) {
 }
 
 // add enters a run wherever it reads.
-func (p *plan) add(r *run) {
-	switch r.m.Kind {
+func (p *plan) add(r *run.Run) {
+	switch r.M.Kind {
 	case catalog.Fact:
 		p.addFact(r)
 	case catalog.Availability:
-		if n := p.cat.Probe(r.m.Probe); n >= 0 {
-			p.probes[n].feeds = append(p.probes[n].feeds, feed{r: r})
+		if n := p.cat.Probe(r.M.Probe); n >= 0 {
+			p.probes[n].feeds = append(p.probes[n].feeds, run.Feed{R: r})
 		}
 	case catalog.SLO:
-		p.addSelector(r, r.m.Valid, false)
-		p.addSelector(r, r.m.Good, true)
+		p.addSelector(r, r.M.Valid, false)
+		p.addSelector(r, r.M.Good, true)
 	case catalog.Gauge, catalog.Counter, catalog.Histogram:
-		p.addMetric(r, r.m.Metric, r.m.Where, feed{atMost: -1})
+		p.addMetric(r, r.M.Metric, r.M.Where, run.Feed{AtMost: -1})
 	default:
 		var done []string
-		for _, id := range r.m.Events {
+		for _, id := range r.M.Events {
 			if !slices.Contains(done, id) {
 				done = append(done, id)
-				p.addEvent(r, id, r.m.Where, feed{})
+				p.addEvent(r, id, r.M.Where, run.Feed{})
 			}
 		}
 	}
 }
 
-func (p *plan) addSelector(r *run, s *catalog.Selector, good bool) {
+func (p *plan) addSelector(r *run.Run, s *catalog.Selector, good bool) {
 	if s == nil {
 		return
 	}
-	fd := feed{good: good, valid: !good, atMost: -1}
+	fd := run.Feed{Good: good, Valid: !good, AtMost: -1}
 	if s.Event != "" {
 		p.addEvent(r, s.Event, s.Where, fd)
 		return
 	}
-	if mt, _ := r.cat.Metric(s.Metric); mt != nil && s.AtMost != 0 {
-		fd.atMost = slices.Index(mt.Bounds, s.AtMost) + 1
+	if mt, _ := r.Cat.Metric(s.Metric); mt != nil && s.AtMost != 0 {
+		fd.AtMost = slices.Index(mt.Bounds, s.AtMost) + 1
 	}
 	p.addMetric(r, s.Metric, s.Where, fd)
 }
 
-func (p *plan) addEvent(r *run, id string, where []catalog.Clause, fd feed) {
+func (p *plan) addEvent(r *run.Run, id string, where []catalog.Clause, fd run.Feed) {
 	e, n := p.cat.Event(id)
 	if e == nil {
 		return
 	}
 	var own []catalog.Property
-	if o, _ := r.cat.Event(id); o != nil {
+	if o, _ := r.Cat.Event(id); o != nil {
 		own = o.Properties
 	}
-	if !fd.bind(r, e.Properties, own, where) {
+	if !fd.Bind(r, e.Properties, own, where) {
 		return
 	}
-	if r.m.Kind == catalog.Distribution {
-		_, pos := catalog.Find(e.Properties, r.m.Property)
+	if r.M.Kind == catalog.Distribution {
+		_, pos := catalog.Find(e.Properties, r.M.Property)
 		if pos < 0 {
 			return
 		}
-		fd.number = uint16(pos)
+		fd.Number = uint16(pos)
 	}
 	p.events[n].feeds = append(p.events[n].feeds, fd)
 }
 
-func (p *plan) addMetric(r *run, id string, where []catalog.Clause, fd feed) {
+func (p *plan) addMetric(r *run.Run, id string, where []catalog.Clause, fd run.Feed) {
 	mt, n := p.cat.Metric(id)
-	own, _ := r.cat.Metric(id)
+	own, _ := r.Cat.Metric(id)
 	if mt == nil || own == nil || mt.Type != own.Type || !slices.Equal(mt.Bounds, own.Bounds) {
 		return
 	}
-	if fd.bind(r, mt.Attributes, own.Attributes, where) {
+	if fd.Bind(r, mt.Attributes, own.Attributes, where) {
 		p.metrics[n].feeds = append(p.metrics[n].feeds, fd)
 	}
 }
 
-// bind finds the positions; false when a clause names a property that is not declared: that
-// never matches.
-func (fd *feed) bind(r *run, theirs, own []catalog.Property, where []catalog.Clause) bool {
-	fd.r = r
-	for _, c := range where {
-		p, pos := catalog.Find(theirs, c.Property)
-		if p == nil {
-			return false
-		}
-		vc := valueCond{pos: pos, number: p.IsNumber, clause: c, none: p.NoneIndex()}
-		for i := uint16(0); !p.IsNumber && i <= p.NoneIndex(); i++ {
-			vc.allowed = append(vc.allowed, slices.Contains(c.Values, p.ValueName(i)))
-		}
-		fd.where = append(fd.where, vc)
-	}
-	for _, name := range r.props {
-		// The run's own declaration names the values; an event of the measure without
-		// the property counts as (none) of whichever event declares it.
-		to, _ := catalog.Find(own, name)
-		if to == nil {
-			to, _ = r.cat.Dimension(r.m, name)
-		}
-		if to == nil {
-			to = &catalog.Property{}
-		}
-		pl := place{pos: -1, none: to.NoneIndex()}
-		if from, pos := catalog.Find(theirs, name); from != nil && !from.IsNumber {
-			pl.pos = pos
-			for i := uint16(0); i <= from.NoneIndex(); i++ {
-				pl.table = append(pl.table, valueIndex(to, from.ValueName(i)))
-			}
-		}
-		fd.places = append(fd.places, pl)
-	}
-	return true
-}
-
-// take is the combination of an event's values; false when a where clause does not hold.
-func (fd *feed) take(values []record.Value) (combo uint32, ok bool) {
-	for i := range fd.where {
-		if !fd.where[i].holds(find(values, fd.where[i].pos)) {
-			return 0, false
-		}
-	}
-	var buf [8]uint16
-	vs := buf[:0]
-	for i := range fd.places {
-		pl := &fd.places[i]
-		v := pl.none
-		if pl.pos >= 0 {
-			if x := find(values, pl.pos); x != nil && int(x.Index) < len(pl.table) {
-				v = pl.table[x.Index]
-			}
-		}
-		vs = append(vs, v)
-	}
-	return fd.r.combo(vs), true
-}
-
-// takeAttributes is take for the attributes of a sample.
-func (fd *feed) takeAttributes(attrs []uint16) (combo uint32, ok bool) {
-	var buf [16]record.Value
-	vs := buf[:0]
-	for i, a := range attrs {
-		vs = append(vs, record.Value{Property: uint16(i), Index: a})
-	}
-	return fd.take(vs)
-}
-
-func find(values []record.Value, pos int) *record.Value {
-	for i := range values {
-		if int(values[i].Property) == pos {
-			return &values[i]
-		}
-	}
-	return nil
-}
-
-func (c *valueCond) holds(v *record.Value) bool {
-	if c.number {
-		return v != nil && within(c.clause, decimal(v.Number))
-	}
-	i := c.none
-	if v != nil {
-		i = v.Index
-	}
-	return int(i) < len(c.allowed) && c.allowed[i]
-}
-
-func (p *plan) addFact(r *run) {
-	kind, rest, _ := strings.Cut(r.m.From, ".")
+func (p *plan) addFact(r *run.Run) {
+	kind, rest, _ := strings.Cut(r.M.From, ".")
 	switch kind {
 	case "group":
 		if pr, pos := catalog.Find(p.cat.GroupTraits, rest); pr != nil {
@@ -338,19 +223,19 @@ func text(p *catalog.Property, v *record.Value) string {
 	if !p.IsNumber {
 		return p.ValueName(v.Index)
 	}
-	return strconv.FormatFloat(decimal(v.Number), 'g', -1, 64)
+	return strconv.FormatFloat(run.Decimal(v.Number), 'g', -1, 64)
 }
 
 // code is the code of a trait's value.
 func (f *Fold) code(t *traitFeed, v *record.Value) int32 {
 	if t.p.IsNumber {
-		return f.people.Code(t.slot, text(t.p, v))
+		return f.w.People.Code(t.slot, text(t.p, v))
 	}
 	for int(v.Index) >= len(t.codes) {
 		t.codes = append(t.codes, -1)
 	}
 	if t.codes[v.Index] < 0 {
-		t.codes[v.Index] = f.people.Code(t.slot, t.p.ValueName(v.Index))
+		t.codes[v.Index] = f.w.People.Code(t.slot, t.p.ValueName(v.Index))
 	}
 	return t.codes[v.Index]
 }

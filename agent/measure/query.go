@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/calendar"
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -27,7 +29,7 @@ var (
 type asked struct {
 	Query
 	from, to int64
-	spans    map[uint32]span // of each run, at the grain, open windows included
+	spans    map[uint32]run.Span // of each run, at the grain, open windows included
 	order    []ordered
 }
 
@@ -40,7 +42,7 @@ type ordered struct {
 // Query returns the lines of one measure, open windows as they stand now. They are sorted by
 // start, then dims.
 func (f *Fold) Query(q Query) ([]Line, error) {
-	a := &asked{Query: q, spans: map[uint32]span{}}
+	a := &asked{Query: q, spans: map[uint32]run.Span{}}
 	if err := f.check(a); err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 	}
 	if f.cfg.Past != nil {
 		if oldest := f.cfg.Past.Oldest(q.Grain); oldest > math.MinInt64 {
-			a.from = max(a.from, next(q.Grain, f.cal.start(q.Grain, oldest)))
+			a.from = max(a.from, calendar.Next(q.Grain, f.w.Cal.Start(q.Grain, oldest)))
 		}
 		if err := f.cfg.Past.Each(q.Measure, q.Grain, take); err != nil {
 			return nil, fmt.Errorf("reading closed windows: %w", err)
@@ -73,9 +75,9 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 		}
 	}
 	for _, r := range f.runs {
-		if r.m.ID == q.Measure {
+		if r.M.ID == q.Measure {
 			f.queryOpen(a, r, have)
-			f.zeroes(a, rangeOf{run: r.id, measure: r.m.ID}, r, have)
+			f.zeroes(a, rangeOf{run: r.ID, measure: r.M.ID}, r, have)
 		}
 	}
 	for _, e := range f.ended {
@@ -163,7 +165,7 @@ func (f *Fold) inRange(a *asked, id uint32, m *catalog.Measure, start int64) boo
 		return true
 	}
 	s := f.spanNow(a, id)
-	return start >= s.lo && start <= s.hi
+	return start >= s.Lo && start <= s.Hi
 }
 
 // filled reports whether a measure's totals have zero lines.
@@ -172,11 +174,11 @@ func filled(m *catalog.Measure) bool {
 }
 
 // opens is the open windows of a run in which something may have happened, in order.
-func (f *Fold) opens(r *run, g report.Grain) (starts []int64) {
+func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 	switch {
-	case r.people != nil && g.Civil():
+	case r.People != nil && g.Civil():
 		seen := map[int64]bool{}
-		for d := range r.people.days {
+		for d := range r.People.Days {
 			last := d
 			if g == report.Rolling28 {
 				last = d + 27
@@ -186,14 +188,14 @@ func (f *Fold) opens(r *run, g report.Grain) (starts []int64) {
 			}
 		}
 		for s := range seen {
-			if s >= r.spans[g].next && r.spans[g].covers(g, s) {
+			if s >= r.Spans[g].Next && r.Spans[g].Covers(g, s) {
 				starts = append(starts, s)
 			}
 		}
-	case r.traffic != nil:
-		starts = slices.Collect(maps.Keys(r.traffic.open[g]))
-	case r.fact != nil && g == report.Day:
-		for d := r.spans[g].next; d <= f.cal.day(f.now); d++ {
+	case r.Traffic != nil:
+		starts = slices.Collect(maps.Keys(r.Traffic.Open[g]))
+	case r.Fact != nil && g == report.Day:
+		for d := r.Spans[g].Next; d <= f.w.Cal.Day(f.now); d++ {
 			starts = append(starts, d)
 		}
 	}
@@ -202,24 +204,24 @@ func (f *Fold) opens(r *run, g report.Grain) (starts []int64) {
 }
 
 // spanNow is the span of a run at the grain asked for, with the open windows in it.
-func (f *Fold) spanNow(a *asked, id uint32) span {
+func (f *Fold) spanNow(a *asked, id uint32) run.Span {
 	if s, ok := a.spans[id]; ok {
 		return s
 	}
-	s := everything
+	s := run.Everything()
 	if r := f.run(id); r != nil {
-		s = r.spans[a.Grain]
-		if filled(r.m) {
+		s = r.Spans[a.Grain]
+		if filled(r.M) {
 			look := a.Grain
 			if look == report.Rolling28 {
 				look = report.Day // its range is that of the days
 			}
 			for _, start := range f.opens(r, look) {
-				if start < s.next && r.people != nil {
+				if start < s.Next && r.People != nil {
 					continue
 				}
-				if _, zero := f.cells(r, look, start); !zero {
-					s.nonzero(start)
+				if _, zero := f.w.Cells(r, look, start); !zero {
+					s.Nonzero(start)
 				}
 			}
 		}
@@ -231,26 +233,26 @@ func (f *Fold) spanNow(a *asked, id uint32) span {
 }
 
 // queryOpen answers for the open windows.
-func (f *Fold) queryOpen(a *asked, r *run, have map[spanKey]bool) {
+func (f *Fold) queryOpen(a *asked, r *run.Run, have map[spanKey]bool) {
 	for _, start := range f.opens(r, a.Grain) {
-		if start < a.from || start > a.to || have[spanKey{r.id, start}] || !r.measures(f, a.Grain, start) || !f.inRange(a, r.id, r.m, start) {
+		if start < a.from || start > a.to || have[spanKey{r.ID, start}] || !r.Measures(&f.w, a.Grain, start) || !f.inRange(a, r.ID, r.M, start) {
 			continue
 		}
-		cells, _ := f.cells(r, a.Grain, start)
+		cells, _ := f.w.Cells(r, a.Grain, start)
 		if allZero(cells) {
 			continue // zeroes makes its line, if it has one
 		}
-		have[spanKey{r.id, start}] = true
-		a.add(r.cat, r.m, start, cells, false)
+		have[spanKey{r.ID, start}] = true
+		a.add(r.Cat, r.M, start, cells, false)
 	}
 }
 
 // zeroes adds the zero lines of totals between the first and the last window of a run that was not
 // zero.
-func (f *Fold) zeroes(a *asked, e rangeOf, r *run, have map[spanKey]bool) {
+func (f *Fold) zeroes(a *asked, e rangeOf, r *run.Run, have map[spanKey]bool) {
 	cat := f.catalog(e.catalog)
 	if r != nil {
-		cat = r.cat
+		cat = r.Cat
 	}
 	if cat == nil || len(a.By) > 0 {
 		return
@@ -260,21 +262,21 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run, have map[spanKey]bool) {
 		return
 	}
 	s := f.spanNow(a, e.run)
-	if s.lo > s.hi {
+	if s.Lo > s.Hi {
 		return
 	}
-	start := s.lo
+	start := s.Lo
 	if a.from > start {
 		start = f.floor(a.Grain, a.from)
 	}
-	for ; start <= s.hi && start <= a.to; start = next(a.Grain, start) {
+	for ; start <= s.Hi && start <= a.to; start = calendar.Next(a.Grain, start) {
 		switch {
-		case start < a.from || start < s.lo || have[spanKey{e.run, start}] || !s.covers(a.Grain, start):
-		case r != nil && !r.measures(f, a.Grain, start):
-		case r == nil && m.Kind == catalog.Lifecycle && f.started != noDay && start < f.started+28:
+		case start < a.from || start < s.Lo || have[spanKey{e.run, start}] || !s.Covers(a.Grain, start):
+		case r != nil && !r.Measures(&f.w, a.Grain, start):
+		case r == nil && m.Kind == catalog.Lifecycle && f.w.Started != run.NoDay && start < f.w.Started+28:
 		default:
-			_, end := f.cal.span(a.Grain, start)
-			closed := r == nil || end+r.grace <= f.now
+			_, end := f.w.Cal.Span(a.Grain, start)
+			closed := r == nil || end+r.Grace <= f.now
 			a.line(start, nil, zeroValue(m), closed)
 		}
 	}
@@ -284,9 +286,9 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run, have map[spanKey]bool) {
 func (f *Fold) floor(g report.Grain, v int64) int64 {
 	switch g {
 	case report.FiveMinutes:
-		return floorDiv(v, 300) * 300
+		return calendar.FloorDiv(v, 300) * 300
 	case report.Hour:
-		return floorDiv(v, 3600) * 3600
+		return calendar.FloorDiv(v, 3600) * 3600
 	}
 	return report.CivilStart(g, v)
 }
@@ -306,10 +308,10 @@ func (a *asked) add(cat *catalog.Catalog, m *catalog.Measure, start int64, cells
 			return // an older definition without this breakdown
 		}
 	}
-	groups := map[group][]report.Cell{}
+	groups := map[run.Group][]report.Cell{}
 	for _, c := range cells {
 		if int(c.Breakdown) == b {
-			k := group{c.Breakdown, c.V1, c.V2}
+			k := run.Group{B: c.Breakdown, V1: c.V1, V2: c.V2}
 			groups[k] = append(groups[k], c)
 		}
 	}
@@ -322,7 +324,7 @@ func (a *asked) add(cat *catalog.Catalog, m *catalog.Measure, start int64, cells
 			dims = map[string]string{}
 			for i, name := range m.By[b-1] {
 				if p, _ := cat.Dimension(m, name); p != nil {
-					dims[name] = p.ValueName([]uint16{k.v1, k.v2}[i])
+					dims[name] = p.ValueName([]uint16{k.V1, k.V2}[i])
 				}
 			}
 		}
@@ -381,7 +383,7 @@ func valueOf(m *catalog.Measure, cells []report.Cell) any {
 	case catalog.Histogram:
 		return HistogramValue{n(report.Count), v[report.Sum], series.DecodeBuckets(blob[report.Buckets])}
 	case catalog.Fact:
-		p := catalog.Property{Values: factValues(m)}
+		p := catalog.Property{Values: run.FactValues(m)}
 		return FactValue{p.ValueName(uint16(n(report.Value))), time.Unix(n(report.Since), 0).UTC().Format(time.RFC3339)}
 	case catalog.Availability:
 		a := AvailabilityValue{Up: n(report.Up), Down: n(report.Down), Maintenance: n(report.Maintenance), Unknown: n(report.Unseen), Incidents: n(report.Incidents)}

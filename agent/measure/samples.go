@@ -2,9 +2,9 @@ package measure
 
 import (
 	"math"
-	"slices"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -17,23 +17,6 @@ const streamsMost = 10_000
 type streamKey struct {
 	metric string
 	id     [8]byte
-}
-
-// stream is the newest cumulative sample of a counter or histogram.
-type stream struct {
-	time, start int64
-	value       float64
-	count       uint64
-	sum         float64
-	buckets     []uint64
-}
-
-// increase is what a counter or histogram grew by.
-type increase struct {
-	value   series.Fixed
-	count   uint64
-	sum     series.Fixed
-	buckets []uint64
 }
 
 // sample folds one reading in and says what became of it.
@@ -60,18 +43,18 @@ func (f *Fold) sample(p *plan, s *record.Sample) record.Reason {
 	if mt.Type == catalog.Gauge {
 		return f.gaugeSample(src, s, at)
 	}
-	inc, said, ok := f.grow(mt, s, at)
+	inc, said, ok := f.grow(mt.ID, s, at)
 	if !ok {
 		f.acc.StreamsRefused++
 		return record.OverValue
 	}
 	for i := range src.feeds {
 		fd := &src.feeds[i]
-		combo, match := fd.takeAttributes(s.Attributes)
+		combo, match := fd.TakeAttributes(s.Attributes)
 		switch {
-		case !match || fd.r.traffic == nil:
+		case !match || fd.R.Traffic == nil:
 		case !said:
-			f.acc.LateFor[fd.r.m.ID]++
+			f.acc.LateFor[fd.R.M.ID]++
 		default:
 			f.addIncrease(fd, mt, &inc, at, combo)
 		}
@@ -84,104 +67,75 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 func (f *Fold) gaugeSample(src *source, s *record.Sample, at int64) record.Reason {
 	for i := range src.feeds {
 		fd := &src.feeds[i]
-		if fd.r.traffic == nil || fd.r.traffic.gauge == nil {
+		if fd.R.Traffic == nil || fd.R.Traffic.Gauge == nil {
 			continue
 		}
-		combo, ok := fd.takeAttributes(s.Attributes)
+		combo, ok := fd.TakeAttributes(s.Attributes)
 		if !ok {
 			continue
 		}
-		if !fd.r.traffic.gauge.Add(s.Stream, combo, at, s.Value, streamsMost) {
+		if !fd.R.Traffic.Gauge.Add(s.Stream, combo, at, s.Value, streamsMost) {
 			f.acc.StreamsRefused++
 			return record.OverValue
 		}
-		f.windows(fd.r, at, func(report.Grain, int64, *bucket) {})
+		f.windows(fd.R, at, func(report.Grain, int64, *run.Bucket) {})
 	}
 	return record.Measured
 }
 
-// grow is how much a counter or histogram grew with this sample. said is false when the sample is
-// not newer than what is known; ok is false when there are too many streams.
-func (f *Fold) grow(mt *catalog.Metric, s *record.Sample, at int64) (inc increase, said, ok bool) {
-	whole := increase{value: series.FromFloat(s.Value), count: s.Count, sum: series.FromFloat(s.Sum), buckets: s.Buckets}
+// grow is how much the stream grew; ok is false when there are too many streams.
+func (f *Fold) grow(metric string, s *record.Sample, at int64) (inc series.Increase, said, ok bool) {
 	if s.Delta {
-		return whole, true, true
+		return series.Whole(s), true, true
 	}
-	k := streamKey{mt.ID, s.Stream}
+	k := streamKey{metric, s.Stream}
 	st := f.streams[k]
-	switch {
-	case st == nil && len(f.streams) >= streamsMost:
-		return inc, false, false
-	case st == nil:
-		st = &stream{}
+	if st == nil {
+		if len(f.streams) >= streamsMost {
+			return inc, false, false
+		}
+		st = &series.Stream{}
 		f.streams[k] = st
-		if s.Start != 0 && s.Start >= f.acc.Since {
-			inc = whole
-		}
-	case at <= st.time:
-		return inc, false, true
-	case st.reset(s):
-		inc = whole
-	default:
-		inc.value = series.FromFloat(s.Value).Sub(series.FromFloat(st.value))
-		inc.count = s.Count - st.count
-		inc.sum = series.FromFloat(s.Sum).Sub(series.FromFloat(st.sum))
-		for i := range s.Buckets {
-			inc.buckets = append(inc.buckets, s.Buckets[i]-st.buckets[i])
-		}
 	}
-	*st = stream{at, s.Start, s.Value, s.Count, s.Sum, slices.Clone(s.Buckets)}
-	return inc, true, true
+	inc, said = st.Grow(s, at, f.acc.Since)
+	return inc, said, true
 }
 
-// reset reports whether the sender began to count anew.
-func (st *stream) reset(s *record.Sample) bool {
-	if s.Value < st.value || s.Count < st.count || len(s.Buckets) != len(st.buckets) || (s.Start != 0 && st.start != 0 && s.Start > st.start) {
-		return true
-	}
-	for i := range s.Buckets {
-		if s.Buckets[i] < st.buckets[i] {
-			return true
-		}
-	}
-	return false
-}
-
-func (f *Fold) addIncrease(fd *feed, mt *catalog.Metric, inc *increase, at int64, combo uint32) {
-	r := fd.r
+func (f *Fold) addIncrease(fd *run.Feed, mt *catalog.Metric, inc *series.Increase, at int64, combo uint32) {
+	r := fd.R
 	var n uint64 // slo
 	switch {
-	case r.m.Kind != catalog.SLO:
+	case r.M.Kind != catalog.SLO:
 	case mt.Type == catalog.Counter:
-		n = uint64(max(0, math.Round(inc.value.Float())))
-	case fd.atMost < 0:
-		n = inc.count
+		n = uint64(max(0, math.Round(inc.Value.Float())))
+	case fd.AtMost < 0:
+		n = inc.Count
 	default:
-		for _, c := range inc.buckets[:min(fd.atMost, len(inc.buckets))] {
+		for _, c := range inc.Buckets[:min(fd.AtMost, len(inc.Buckets))] {
 			n += c
 		}
 	}
-	f.windows(r, at, func(g report.Grain, start int64, b *bucket) {
-		for i := range r.breaks {
-			t := b.tally(r.key(i, combo, f.people, math.MaxUint32))
-			switch r.m.Kind {
+	f.windows(r, at, func(g report.Grain, start int64, b *run.Bucket) {
+		for i := range r.Breaks {
+			t := b.Tally(r.Key(i, combo, f.w.People, math.MaxUint32))
+			switch r.M.Kind {
 			case catalog.SLO:
-				t.n[fd.field()] += n
+				t.N[fd.Field()] += n
 			case catalog.Counter:
-				t.sum = t.sum.Add(inc.value)
+				t.Sum = t.Sum.Add(inc.Value)
 			case catalog.Histogram:
-				t.count += inc.count
-				t.sum = t.sum.Add(inc.sum)
-				if t.buckets == nil {
-					t.buckets = make([]uint64, len(mt.Bounds)+1)
+				t.Count += inc.Count
+				t.Sum = t.Sum.Add(inc.Sum)
+				if t.Buckets == nil {
+					t.Buckets = make([]uint64, len(mt.Bounds)+1)
 				}
-				for j, c := range inc.buckets {
-					t.buckets[j] += c
+				for j, c := range inc.Buckets {
+					t.Buckets[j] += c
 				}
 			}
 		}
-		if g == report.FiveMinutes && r.m.Kind == catalog.SLO {
-			r.traffic.burnAdd(start, fd.field(), n)
+		if g == report.FiveMinutes && r.M.Kind == catalog.SLO {
+			r.Traffic.BurnAdd(start, fd.Field(), n)
 		}
 	})
 }

@@ -10,9 +10,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
+	"github.com/fieldpost/fieldpost/agent/measure/calendar"
+	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/agent/record"
@@ -33,13 +34,13 @@ func (f *Fold) SaveOpen(out io.Writer) error { return f.save(out, nil) }
 
 func (f *Fold) save(out io.Writer, packs []*Pack) error {
 	w := &wire.Writer{B: []byte(magic)}
-	f.cal.save(w)
-	f.people.Save(w)
+	f.w.Cal.Save(w)
+	f.w.People.Save(w)
 	f.seen.Save(w)
 	f.saveAccounting(w)
 	w.Uint(f.position)
 	w.Int(f.now)
-	w.Int(f.started)
+	w.Int(f.w.Started)
 	w.Bool(f.adopted != nil)
 	if f.adopted != nil {
 		p := prefixOf(f.adopted)
@@ -53,7 +54,7 @@ func (f *Fold) save(out io.Writer, packs []*Pack) error {
 	w.Uint(uint64(f.nextRun))
 	w.Uint(uint64(len(f.runs)))
 	for _, r := range f.runs {
-		r.save(w)
+		r.Save(w)
 	}
 	sorted := slices.Clone(f.due)
 	slices.SortFunc(sorted, compareDue)
@@ -72,7 +73,7 @@ func (f *Fold) save(out io.Writer, packs []*Pack) error {
 		w.Uint(uint64(e.run))
 		w.String(e.measure)
 		w.Raw(e.catalog[:])
-		saveSpans(w, &e.spans)
+		run.SaveSpans(w, &e.spans)
 	}
 	w.Uint(uint64(len(packs)))
 	for _, p := range packs {
@@ -129,13 +130,13 @@ func (f *Fold) Load(in io.Reader) error {
 }
 
 func (f *Fold) load(r *wire.Reader) {
-	f.cal = loadCalendar(r)
-	f.people = people.Load(r)
+	f.w.Cal = calendar.Load(r)
+	f.w.People = people.Load(r)
 	f.seen.Load(r)
 	f.loadAccounting(r)
 	f.position = r.Uint()
 	f.now = r.Int()
-	f.started = r.Int()
+	f.w.Started = r.Int()
 	if r.Bool() {
 		var p [8]byte
 		r.Raw(p[:])
@@ -148,25 +149,25 @@ func (f *Fold) load(r *wire.Reader) {
 	}
 	f.nextRun = uint32(r.Uint())
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if x := f.loadRun(r); x != nil {
+		if x := run.Load(&f.w, r, f.catalog); x != nil {
 			f.runs = append(f.runs, x)
 		}
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		f.due = append(f.due, due{at: r.Int(), mi: r.Below(1 << 16), run: uint32(r.Uint()), grain: report.Grain(r.Below(grains)), start: r.Int()})
+		f.due = append(f.due, due{at: r.Int(), mi: r.Below(1 << 16), run: uint32(r.Uint()), grain: report.Grain(r.Below(run.Grains)), start: r.Int()})
 	}
 	f.loadStreams(r)
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		e := rangeOf{run: uint32(r.Uint()), measure: r.String()}
 		r.Raw(e.catalog[:])
-		e.spans = loadSpans(r)
+		e.spans = run.LoadSpans(r)
 		f.ended = append(f.ended, e)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		p := LoadPack(r)
+		p := pack.Load(r)
 		f.closed[packKey{p.Measure, p.Grain}] = p
 	}
-	f.needPeople = slices.ContainsFunc(f.runs, func(r *run) bool { return r.people != nil || r.userFact() })
+	f.needPeople = slices.ContainsFunc(f.runs, func(r *run.Run) bool { return r.People != nil || r.HasUserFact() })
 }
 
 func (f *Fold) saveAccounting(w *wire.Writer) {
@@ -202,28 +203,6 @@ func (f *Fold) loadAccounting(r *wire.Reader) {
 	}
 }
 
-func saveSpans(w *wire.Writer, spans *[grains]span) {
-	for _, s := range spans {
-		w.Bool(s != everything)
-		if s != everything {
-			for _, v := range []int64{s.from, s.until, s.next, s.lo, s.hi} {
-				w.Int(v)
-			}
-			w.Bool(s.done)
-		}
-	}
-}
-
-func loadSpans(r *wire.Reader) (spans [grains]span) {
-	for g := range spans {
-		spans[g] = everything
-		if r.Bool() {
-			spans[g] = span{from: r.Int(), until: r.Int(), next: r.Int(), lo: r.Int(), hi: r.Int(), done: r.Bool()}
-		}
-	}
-	return spans
-}
-
 func (f *Fold) saveStreams(w *wire.Writer) {
 	keys := slices.SortedFunc(maps.Keys(f.streams), func(a, b streamKey) int {
 		if c := strings.Compare(a.metric, b.metric); c != 0 {
@@ -233,18 +212,9 @@ func (f *Fold) saveStreams(w *wire.Writer) {
 	})
 	w.Uint(uint64(len(keys)))
 	for _, k := range keys {
-		s := f.streams[k]
 		w.String(k.metric)
 		w.Raw(k.id[:])
-		w.Int(s.time)
-		w.Int(s.start)
-		w.Float(s.value)
-		w.Uint(s.count)
-		w.Float(s.sum)
-		w.Uint(uint64(len(s.buckets)))
-		for _, n := range s.buckets {
-			w.Uint(n)
-		}
+		f.streams[k].Save(w)
 	}
 }
 
@@ -252,74 +222,6 @@ func (f *Fold) loadStreams(r *wire.Reader) {
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		k := streamKey{metric: r.String()}
 		r.Raw(k.id[:])
-		s := &stream{time: r.Int(), start: r.Int(), value: r.Float(), count: r.Uint(), sum: r.Float()}
-		s.buckets = loadUints(r)
-		f.streams[k] = s
+		f.streams[k] = series.LoadStream(r)
 	}
-}
-
-func loadUints(r *wire.Reader) (out []uint64) {
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		out = append(out, r.Uint())
-	}
-	return out
-}
-
-// saveSet writes people as distances, which does not depend on how the bitmap came about.
-func saveSet(w *wire.Writer, set *roaring.Bitmap) {
-	w.Uint(set.GetCardinality())
-	last := uint32(0)
-	for it := set.Iterator(); it.HasNext(); {
-		id := it.Next()
-		w.Uint(uint64(id - last))
-		last = id
-	}
-}
-
-func loadSet(r *wire.Reader, below int) *roaring.Bitmap {
-	set := roaring.New()
-	id := uint64(0)
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if id += r.Uint(); id >= uint64(below) {
-			r.Fail("a person who is not there")
-			break
-		}
-		set.Add(uint32(id))
-	}
-	return set
-}
-
-func saveTally(w *wire.Writer, t *tally) {
-	w.Uint(t.n[0])
-	w.Uint(t.n[1])
-	w.Uint(t.dist.Count)
-	t.dist.Sum.Save(w)
-	w.Uint(uint64(len(t.dist.Bins)))
-	for _, bin := range slices.Sorted(maps.Keys(t.dist.Bins)) {
-		w.Int(int64(bin))
-		w.Uint(t.dist.Bins[bin])
-	}
-	t.sum.Save(w)
-	w.Uint(t.count)
-	w.Uint(uint64(len(t.buckets)))
-	for _, n := range t.buckets {
-		w.Uint(n)
-	}
-}
-
-func loadTally(r *wire.Reader) *tally {
-	t := &tally{n: [2]uint64{r.Uint(), r.Uint()}}
-	t.dist.Count = r.Uint()
-	t.dist.Sum = series.LoadFixed(r)
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if t.dist.Bins == nil {
-			t.dist.Bins = map[int32]uint64{}
-		}
-		bin := int32(r.Int())
-		t.dist.Bins[bin] = r.Uint()
-	}
-	t.sum = series.LoadFixed(r)
-	t.count = r.Uint()
-	t.buckets = loadUints(r)
-	return t
 }

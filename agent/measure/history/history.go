@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure"
+	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -318,7 +319,7 @@ func (s *Store) read(f file) (packs []*measure.Pack, err error) {
 		return nil, fmt.Errorf("reading %s: %w", s.path(f.no), err)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		packs = append(packs, measure.LoadPack(r))
+		packs = append(packs, pack.Load(r))
 	}
 	if r.Err() != nil {
 		return nil, fmt.Errorf("reading %s: %w", s.path(f.no), errors.Join(errDamaged, r.Err()))
@@ -365,7 +366,7 @@ func (s *Store) together(of []file) (packs []*measure.Pack, err error) {
 			return nil, err
 		}
 		for _, p := range ps {
-			i, found := slices.BinarySearchFunc(packs, p, measure.ComparePacks)
+			i, found := slices.BinarySearchFunc(packs, p, pack.Compare)
 			if !found {
 				packs = slices.Insert(packs, i, &measure.Pack{Measure: p.Measure, Grain: p.Grain})
 			}

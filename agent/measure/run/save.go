@@ -1,4 +1,4 @@
-package measure
+package run
 
 import (
 	"cmp"
@@ -10,15 +10,17 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
 
-func (r *run) save(w *wire.Writer) {
-	w.Uint(uint64(r.id))
-	p := prefixOf(r.cat)
+// Save writes the run.
+func (r *Run) Save(w *wire.Writer) {
+	w.Uint(uint64(r.ID))
+	p := [8]byte(r.Cat.Hash[:8])
 	w.Raw(p[:])
-	w.String(r.m.ID)
-	w.Int(r.created)
-	saveSpans(w, &r.spans)
+	w.String(r.M.ID)
+	w.Int(r.Created)
+	SaveSpans(w, &r.Spans)
 	w.Uint(uint64(len(r.combos)))
 	for _, c := range r.combos {
 		w.Uint(uint64(len(c)))
@@ -27,25 +29,26 @@ func (r *run) save(w *wire.Writer) {
 		}
 	}
 	switch {
-	case r.people != nil:
-		r.people.save(w)
-	case r.fact != nil:
-		w.Bool(r.fact.known)
-		w.String(r.fact.value)
-		w.Int(r.fact.since)
-		w.Int(r.fact.changed)
+	case r.People != nil:
+		r.People.Save(w)
+	case r.Fact != nil:
+		w.Bool(r.Fact.Known)
+		w.String(r.Fact.Value)
+		w.Int(r.Fact.Since)
+		w.Int(r.Fact.Changed)
 	default:
-		r.traffic.save(w)
+		r.Traffic.Save(w)
 	}
 }
 
-func (f *Fold) loadRun(in *wire.Reader) *run {
+// Load reads what Save wrote; find gives the catalog whose hash begins so.
+func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog) *Run {
 	id := uint32(in.Uint())
 	var prefix [8]byte
 	in.Raw(prefix[:])
 	name := in.String()
 	created := in.Int()
-	cat := f.catalog(prefix)
+	cat := find(prefix)
 	if in.Err() != nil {
 		return nil
 	}
@@ -58,29 +61,29 @@ func (f *Fold) loadRun(in *wire.Reader) *run {
 		in.Fail("measure " + name + " is not in its catalog")
 		return nil
 	}
-	r := newRun(f.people, id, cat, mi, created)
-	r.spans = loadSpans(in)
+	r := New(f.People, id, cat, mi, created)
+	r.Spans = LoadSpans(in)
 	for n := in.Count(); n > 0 && in.Err() == nil; n-- {
 		var values []uint16
 		for m := in.Count(); m > 0 && in.Err() == nil; m-- {
 			values = append(values, uint16(in.Below(1<<16)))
 		}
-		if len(values) != len(r.props) {
+		if len(values) != len(r.Props) {
 			in.Fail("a combination of values")
 			return nil
 		}
 		r.combo(values)
 	}
 	switch {
-	case r.people != nil:
-		r.people.load(in, f.people.Len(), len(r.combos))
-	case r.fact != nil:
-		r.fact.known = in.Bool()
-		r.fact.value = in.String()
-		r.fact.since = in.Int()
-		r.fact.changed = in.Int()
+	case r.People != nil:
+		r.People.load(in, f.People.Len(), len(r.combos))
+	case r.Fact != nil:
+		r.Fact.Known = in.Bool()
+		r.Fact.Value = in.String()
+		r.Fact.Since = in.Int()
+		r.Fact.Changed = in.Int()
 	default:
-		r.traffic.load(in, len(r.combos))
+		r.Traffic.load(in, len(r.combos))
 	}
 	return r
 }
@@ -89,16 +92,16 @@ func compareKeys(a, b tallyKey) int {
 	return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo), cmp.Compare(a.bin, b.bin))
 }
 
-func (k tallyKey) save(w *wire.Writer) {
+func (k tallyKey) Save(w *wire.Writer) {
 	w.Uint(uint64(k.user) + 1&0xffffffff)
 	w.Uint(uint64(k.combo))
 	w.Int(int64(k.bin))
 }
 
-func (s *personState) save(w *wire.Writer) {
-	w.Uint(uint64(len(s.days)))
-	for _, n := range slices.Sorted(maps.Keys(s.days)) {
-		d := s.days[n]
+func (s *Person) Save(w *wire.Writer) {
+	w.Uint(uint64(len(s.Days)))
+	for _, n := range slices.Sorted(maps.Keys(s.Days)) {
+		d := s.Days[n]
 		w.Int(n)
 		w.Uint(uint64(len(d.sets)))
 		for _, combo := range slices.Sorted(maps.Keys(d.sets)) {
@@ -107,26 +110,26 @@ func (s *personState) save(w *wire.Writer) {
 		}
 		w.Uint(uint64(len(d.tally)))
 		for _, k := range slices.SortedFunc(maps.Keys(d.tally), compareKeys) {
-			k.save(w)
+			k.Save(w)
 			w.Uint(d.tally[k])
 		}
 		w.Uint(uint64(len(d.sums)))
 		for _, k := range slices.SortedFunc(maps.Keys(d.sums), compareKeys) {
-			k.save(w)
+			k.Save(w)
 			d.sums[k].Save(w)
 		}
 	}
-	n := len(s.first)
-	for n > 0 && s.first[n-1] == people.NoDay {
+	n := len(s.First)
+	for n > 0 && s.First[n-1] == people.NoDay {
 		n-- // how far the slice has grown is no part of the state
 	}
 	w.Uint(uint64(n))
-	for _, d := range s.first[:n] {
+	for _, d := range s.First[:n] {
 		w.Int(int64(d))
 	}
 }
 
-func (s *personState) load(r *wire.Reader, persons, combos int) {
+func (s *Person) load(r *wire.Reader, persons, combos int) {
 	key := func() tallyKey {
 		user := uint32(r.Uint()) - 1
 		if user != people.Nobody && int(user) >= persons {
@@ -159,72 +162,72 @@ func (s *personState) load(r *wire.Reader, persons, combos int) {
 		}
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		s.first = append(s.first, int32(r.Int()))
+		s.First = append(s.First, int32(r.Int()))
 	}
 }
 
-func (s *trafficState) save(w *wire.Writer) {
-	for g := range s.open {
-		if s.open[g] == nil {
+func (s *Traffic) Save(w *wire.Writer) {
+	for g := range s.Open {
+		if s.Open[g] == nil {
 			continue
 		}
-		w.Uint(uint64(len(s.open[g])))
-		for _, start := range slices.Sorted(maps.Keys(s.open[g])) {
-			b := s.open[g][start]
+		w.Uint(uint64(len(s.Open[g])))
+		for _, start := range slices.Sorted(maps.Keys(s.Open[g])) {
+			b := s.Open[g][start]
 			w.Int(start)
 			w.Uint(uint64(len(b.groups)))
 			for _, k := range slices.SortedFunc(maps.Keys(b.groups), compareGroups) {
-				w.Uint(uint64(k.b))
-				w.Uint(uint64(k.v1))
-				w.Uint(uint64(k.v2))
+				w.Uint(uint64(k.B))
+				w.Uint(uint64(k.V1))
+				w.Uint(uint64(k.V2))
 				saveTally(w, b.groups[k])
 			}
 		}
 	}
-	if s.gauge != nil {
-		s.gauge.Save(w)
+	if s.Gauge != nil {
+		s.Gauge.Save(w)
 	}
-	if s.avail != nil {
-		s.avail.Save(w)
+	if s.Avail != nil {
+		s.Avail.Save(w)
 	}
-	w.Uint(uint64(len(s.burn)))
-	for _, start := range slices.Sorted(maps.Keys(s.burn)) {
+	w.Uint(uint64(len(s.Burn)))
+	for _, start := range slices.Sorted(maps.Keys(s.Burn)) {
 		w.Int(start)
-		w.Uint(s.burn[start][0])
-		w.Uint(s.burn[start][1])
+		w.Uint(s.Burn[start][0])
+		w.Uint(s.Burn[start][1])
 	}
 }
 
-func compareGroups(a, b group) int {
-	return cmp.Or(cmp.Compare(a.b, b.b), cmp.Compare(a.v1, b.v1), cmp.Compare(a.v2, b.v2))
+func compareGroups(a, b Group) int {
+	return cmp.Or(cmp.Compare(a.B, b.B), cmp.Compare(a.V1, b.V1), cmp.Compare(a.V2, b.V2))
 }
 
-func (s *trafficState) load(r *wire.Reader, combos int) {
-	for g := range s.open {
-		if s.open[g] == nil {
+func (s *Traffic) load(r *wire.Reader, combos int) {
+	for g := range s.Open {
+		if s.Open[g] == nil {
 			continue
 		}
 		for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-			b := &bucket{}
-			s.open[g][r.Int()] = b
+			b := &Bucket{}
+			s.Open[g][r.Int()] = b
 			for m := r.Count(); m > 0 && r.Err() == nil; m-- {
-				k := group{uint8(r.Below(1 << 8)), uint16(r.Below(1 << 16)), uint16(r.Below(1 << 16))}
+				k := Group{uint8(r.Below(1 << 8)), uint16(r.Below(1 << 16)), uint16(r.Below(1 << 16))}
 				t := loadTally(r)
 				if b.groups == nil {
-					b.groups = map[group]*tally{}
+					b.groups = map[Group]*Tally{}
 				}
 				b.groups[k] = t
 			}
 		}
 	}
-	if s.gauge != nil {
-		s.gauge = series.LoadGauge(r, combos)
+	if s.Gauge != nil {
+		s.Gauge = series.LoadGauge(r, combos)
 	}
-	if s.avail != nil {
-		s.avail = series.LoadAvailability(r)
+	if s.Avail != nil {
+		s.Avail = series.LoadAvailability(r)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		start := r.Int()
-		s.burn[start] = [2]uint64{r.Uint(), r.Uint()}
+		s.Burn[start] = [2]uint64{r.Uint(), r.Uint()}
 	}
 }

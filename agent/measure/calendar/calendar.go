@@ -1,4 +1,9 @@
-package measure
+// Package calendar is the local days of an installation and the windows made of them.
+//
+// Invariants: a moment belongs to one day and a day to one span of time; days never go back,
+// whatever zones do; the same changes of zone give the same days. It keeps nothing on disk but
+// what Save writes.
+package calendar
 
 import (
 	"math"
@@ -8,11 +13,11 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// calendar is the local days of the installation. A zone is in force from the first of a
+// Calendar is the local days of the installation. A zone is in force from the first of a
 // month: from the moment at which that month begins in the zone before. Days never go
 // back: what the new zone would still call the last day of the old month belongs to the first
 // of the new one.
-type calendar struct {
+type Calendar struct {
 	periods []period
 	days    [64]daySpan
 	begins  [256]dayBegin
@@ -30,15 +35,16 @@ type dayBegin struct {
 	set        bool
 }
 
-func newCalendar(zone *time.Location) *calendar {
-	return &calendar{periods: []period{{math.MinInt64, math.MinInt64, zone}}}
+// New counts days in zone.
+func New(zone *time.Location) *Calendar {
+	return &Calendar{periods: []period{{math.MinInt64, math.MinInt64, zone}}}
 }
 
-// change puts zone in force with the month after the one that holds now.
-func (c *calendar) change(zone *time.Location, now int64) {
-	_, last := report.CivilDays(report.Month, report.CivilStart(report.Month, c.day(now)))
+// Change puts zone in force with the month after the one that holds now.
+func (c *Calendar) Change(zone *time.Location, now int64) {
+	_, last := report.CivilDays(report.Month, report.CivilStart(report.Month, c.Day(now)))
 	first := last + 1
-	from := c.begin(first)
+	from := c.Begin(first)
 	if p := &c.periods[len(c.periods)-1]; p.day == first {
 		p.zone = zone // a second change before the first took effect
 	} else {
@@ -47,9 +53,9 @@ func (c *calendar) change(zone *time.Location, now int64) {
 	c.days, c.begins = [64]daySpan{}, [256]dayBegin{}
 }
 
-// day is the civil day of a moment.
-func (c *calendar) day(ns int64) int64 {
-	s := &c.days[uint64(floorDiv(ns, int64(24*time.Hour)))%64]
+// Day is the civil day of a moment.
+func (c *Calendar) Day(ns int64) int64 {
+	s := &c.days[uint64(FloorDiv(ns, int64(24*time.Hour)))%64]
 	if ns >= s.begin && ns < s.end {
 		return s.day
 	}
@@ -61,17 +67,17 @@ func (c *calendar) day(ns int64) int64 {
 	}
 	d := max(report.CivilDay(time.Unix(0, ns), p.zone), p.day)
 	// Days are spans: a clock put back over midnight does not make one begin twice.
-	if ns < c.begin(d) {
+	if ns < c.Begin(d) {
 		d--
-	} else if ns >= c.begin(d+1) {
+	} else if ns >= c.Begin(d+1) {
 		d++
 	}
-	*s = daySpan{c.begin(d), c.begin(d + 1), d}
+	*s = daySpan{c.Begin(d), c.Begin(d + 1), d}
 	return d
 }
 
-// begin is the first moment of a civil day, in unix ns.
-func (c *calendar) begin(day int64) int64 {
+// Begin is the first moment of a civil day, in unix ns.
+func (c *Calendar) Begin(day int64) int64 {
 	b := &c.begins[uint64(day)%256]
 	if b.set && b.day == day {
 		return b.begin
@@ -109,8 +115,8 @@ func midnight(day int64, zone *time.Location) time.Time {
 	return hi
 }
 
-// span is the real time of a window, [begin, end) in unix ns.
-func (c *calendar) span(g report.Grain, start int64) (begin, end int64) {
+// Span is the real time of a window, [begin, end) in unix ns.
+func (c *Calendar) Span(g report.Grain, start int64) (begin, end int64) {
 	switch g {
 	case report.FiveMinutes:
 		return start * 1e9, (start + 300) * 1e9
@@ -118,22 +124,22 @@ func (c *calendar) span(g report.Grain, start int64) (begin, end int64) {
 		return start * 1e9, (start + 3600) * 1e9
 	}
 	first, last := report.CivilDays(g, start)
-	return c.begin(first), c.begin(last + 1)
+	return c.Begin(first), c.Begin(last + 1)
 }
 
-// start is the window of a grain that holds a moment; the earliest of those for Rolling28.
-func (c *calendar) start(g report.Grain, ns int64) int64 {
+// Start is the window of a grain that holds a moment; the earliest of those for Rolling28.
+func (c *Calendar) Start(g report.Grain, ns int64) int64 {
 	switch g {
 	case report.FiveMinutes:
-		return floorDiv(ns, 300e9) * 300
+		return FloorDiv(ns, 300e9) * 300
 	case report.Hour:
-		return floorDiv(ns, 3600e9) * 3600
+		return FloorDiv(ns, 3600e9) * 3600
 	}
-	return report.CivilStart(g, c.day(ns))
+	return report.CivilStart(g, c.Day(ns))
 }
 
-// next is the start of the window after start.
-func next(g report.Grain, start int64) int64 {
+// Next is the start of the window after start.
+func Next(g report.Grain, start int64) int64 {
 	switch g {
 	case report.FiveMinutes:
 		return start + 300
@@ -146,15 +152,16 @@ func next(g report.Grain, start int64) int64 {
 	return last + 1
 }
 
-// firstOf is where a window begins, in the unit of its start: rolling28 is named by its last day.
-func firstOf(g report.Grain, start int64) int64 {
+// FirstOf is where a window begins, in the unit of its start: rolling28 is named by its last day.
+func FirstOf(g report.Grain, start int64) int64 {
 	if g == report.Rolling28 {
 		return start - 27
 	}
 	return start
 }
 
-func floorDiv(a, b int64) int64 {
+// FloorDiv is a ÷ b, rounded down.
+func FloorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
 		q--
@@ -162,7 +169,8 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-func (c *calendar) save(w *wire.Writer) {
+// Save writes the zones and since when.
+func (c *Calendar) Save(w *wire.Writer) {
 	w.Uint(uint64(len(c.periods)))
 	for _, p := range c.periods {
 		w.Int(p.from)
@@ -171,8 +179,9 @@ func (c *calendar) save(w *wire.Writer) {
 	}
 }
 
-func loadCalendar(r *wire.Reader) *calendar {
-	c := &calendar{}
+// Load reads what Save wrote.
+func Load(r *wire.Reader) *Calendar {
+	c := &Calendar{}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		p := period{from: r.Int(), day: r.Int()}
 		zone, err := time.LoadLocation(r.String())

@@ -1,16 +1,32 @@
-package measure
+// Package pack encodes closed windows as the fold and history keep them: many of one measure and
+// grain, one after the other, about 15 bytes each and 6 for each cell.
+//
+// Invariants: what Add encodes Each gives back; reading allocates no more than the bytes allow.
+package pack
 
 import (
 	"cmp"
 	"math"
-	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
+const grains = int(report.Change) + 1
+
+// Window is a closed window as history keeps it.
+type Window struct {
+	Run     uint32  // which run of the measure: see Run in the package comment
+	Measure string  // id
+	Catalog [8]byte // prefix of the hash of the catalog that names the cells
+	Grain   report.Grain
+	Start   int64
+	Closed  int64
+	Cells   []report.Cell
+}
+
 // Append encodes the window at the end of w: about 15 bytes and 6 for each cell.
-func (s *Stored) Append(w *wire.Writer) {
+func (s *Window) Append(w *wire.Writer) {
 	w.Uint(uint64(s.Run))
 	w.Raw(s.Catalog[:])
 	w.Int(s.Start)
@@ -44,9 +60,9 @@ func whole(v float64) int {
 	return 0
 }
 
-// ReadStored reads what Append wrote; measure and grain are those it was kept under.
-func ReadStored(r *wire.Reader, measure string, g report.Grain) Stored {
-	s := Stored{Measure: measure, Grain: g, Run: uint32(r.Uint())}
+// Read reads what Append wrote; measure and grain are those it was kept under.
+func Read(r *wire.Reader, measure string, g report.Grain) Window {
+	s := Window{Measure: measure, Grain: g, Run: uint32(r.Uint())}
 	r.Raw(s.Catalog[:])
 	s.Start = r.Int()
 	s.Closed = r.Int()
@@ -87,7 +103,7 @@ type Pack struct {
 }
 
 // Add encodes one more window.
-func (p *Pack) Add(s *Stored) {
+func (p *Pack) Add(s *Window) {
 	if p.Windows == 0 {
 		p.Min, p.Max = s.Start, s.Start
 	}
@@ -99,10 +115,10 @@ func (p *Pack) Add(s *Stored) {
 }
 
 // Each calls fn for every window; an error of fn ends it.
-func (p *Pack) Each(fn func(Stored) error) error {
+func (p *Pack) Each(fn func(Window) error) error {
 	r := wire.NewReader(p.Data)
 	for range p.Windows {
-		s := ReadStored(r, p.Measure, p.Grain)
+		s := Read(r, p.Measure, p.Grain)
 		if r.Err() != nil {
 			return r.Err()
 		}
@@ -123,15 +139,15 @@ func (p *Pack) Save(w *wire.Writer) {
 	w.Bytes(p.Data)
 }
 
-// LoadPack reads what Save wrote and checks that it can be read through.
-func LoadPack(r *wire.Reader) *Pack {
+// Load reads what Save wrote and checks that it can be read through.
+func Load(r *wire.Reader) *Pack {
 	p := &Pack{Measure: r.String(), Grain: report.Grain(r.Below(grains)), Windows: r.Below(1 << 40), Min: r.Int(), Max: r.Int(), Data: r.Bytes()}
 	if r.Err() != nil {
 		return p
 	}
 	in := wire.NewReader(p.Data)
 	for i := 0; i < p.Windows && in.Err() == nil; i++ {
-		ReadStored(in, p.Measure, p.Grain)
+		Read(in, p.Measure, p.Grain)
 	}
 	if in.Err() != nil || in.Left() > 0 {
 		r.Fail("closed windows")
@@ -139,39 +155,10 @@ func LoadPack(r *wire.Reader) *Pack {
 	return p
 }
 
-// ComparePacks orders packs by measure and grain.
-func ComparePacks(a, b *Pack) int {
+// Compare orders packs by measure and grain.
+func Compare(a, b *Pack) int {
 	if c := cmp.Compare(a.Measure, b.Measure); c != 0 {
 		return c
 	}
 	return cmp.Compare(a.Grain, b.Grain)
 }
-
-// keep adds a closed window to those the fold still holds.
-func (f *Fold) keep(s *Stored) {
-	k := packKey{s.Measure, s.Grain}
-	p := f.closed[k]
-	if p == nil {
-		p = &Pack{Measure: s.Measure, Grain: s.Grain}
-		f.closed[k] = p
-	}
-	p.Add(s)
-}
-
-type packKey struct {
-	measure string
-	grain   report.Grain
-}
-
-// Closed is the closed windows the fold still holds, by measure and grain. Not to be changed.
-func (f *Fold) Closed() []*Pack {
-	packs := make([]*Pack, 0, len(f.closed))
-	for _, p := range f.closed {
-		packs = append(packs, p)
-	}
-	slices.SortFunc(packs, ComparePacks)
-	return packs
-}
-
-// DropClosed forgets the closed windows the fold holds: from now on they are Past's.
-func (f *Fold) DropClosed() { clear(f.closed) }

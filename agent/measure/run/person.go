@@ -1,4 +1,4 @@
-package measure
+package run
 
 import (
 	"math"
@@ -13,12 +13,12 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// personState is what a measure about people keeps: what happened, by local day. Every
+// Person is what a measure about people keeps: what happened, by local day. Every
 // window is made from its days when it closes, because only then it is known who is who
 // (alias), what their traits are and who is left out.
-type personState struct {
-	days  map[int64]*day
-	first []int32 // lifecycle: first day of each person in this measure
+type Person struct {
+	Days  map[int64]*day
+	First []int32 // lifecycle: first day of each person in this measure
 }
 
 type day struct {
@@ -32,21 +32,21 @@ type tallyKey struct {
 	bin         int32 // distribution: of the value; slo: 1 good, 0 valid
 }
 
-func newPersonState() *personState { return &personState{days: map[int64]*day{}} }
+func newPerson() *Person { return &Person{Days: map[int64]*day{}} }
 
-func (s *personState) at(d int64) *day {
-	x := s.days[d]
+func (s *Person) at(d int64) *day {
+	x := s.Days[d]
 	if x == nil {
 		x = &day{}
-		s.days[d] = x
+		s.Days[d] = x
 	}
 	return x
 }
 
-// addPerson adds a matching event to its day.
-func (f *Fold) addPerson(fd *feed, e *record.Event, id uint32, dayNo int64, combo uint32) {
-	s := fd.r.people
-	switch fd.r.m.Kind {
+// AddPerson adds a matching event to its day.
+func (f *World) AddPerson(fd *Feed, e *record.Event, id uint32, dayNo int64, combo uint32) {
+	s := fd.R.People
+	switch fd.R.M.Kind {
 	case catalog.ActiveUsers, catalog.Lifecycle:
 		if id == people.Nobody {
 			return
@@ -61,24 +61,24 @@ func (f *Fold) addPerson(fd *feed, e *record.Event, id uint32, dayNo int64, comb
 			d.sets[combo] = set
 		}
 		set.Add(id)
-		if fd.r.m.Kind == catalog.Lifecycle {
+		if fd.R.M.Kind == catalog.Lifecycle {
 			s.see(id, int32(dayNo))
 		}
 	case catalog.Count:
 		s.at(dayNo).count(tallyKey{user: id, combo: combo})
 	case catalog.SLO:
 		k := tallyKey{user: id, combo: combo}
-		if fd.good {
+		if fd.Good {
 			k.bin = 1
 		}
 		s.at(dayNo).count(k)
 	case catalog.Distribution:
-		v := find(e.Properties, int(fd.number))
+		v := Find(e.Properties, int(fd.Number))
 		if v == nil {
 			return
 		}
 		d := s.at(dayNo)
-		d.count(tallyKey{id, combo, f.bins.Of(decimal(v.Number))})
+		d.count(tallyKey{id, combo, f.Bins.Of(Decimal(v.Number))})
 		k := tallyKey{user: id, combo: combo}
 		if d.sums == nil {
 			d.sums = map[tallyKey]series.Fixed{}
@@ -94,21 +94,21 @@ func (d *day) count(k tallyKey) {
 	d.tally[k]++
 }
 
-// personGrains are the grains of a measure about people that are windows of days.
-func (r *run) personGrains() []report.Grain {
-	return slices.DeleteFunc(slices.Clone(r.m.Grains()), func(g report.Grain) bool { return !g.Civil() })
+// personGrains are the Grains of a measure about people that are windows of days.
+func (r *Run) personGrains() []report.Grain {
+	return slices.DeleteFunc(slices.Clone(r.M.Grains()), func(g report.Grain) bool { return !g.Civil() })
 }
 
-// needs is the first day some window still to close looks at.
-func (r *run) needs() int64 {
+// Needs is the first day some window still to close looks at.
+func (r *Run) Needs() int64 {
 	need := int64(math.MaxInt64)
 	for _, g := range r.personGrains() {
-		if r.spans[g].done {
+		if r.Spans[g].Done {
 			continue
 		}
-		start := r.spans[g].next
+		start := r.Spans[g].Next
 		first, _ := report.CivilDays(g, start)
-		if r.m.Kind == catalog.Lifecycle {
+		if r.M.Kind == catalog.Lifecycle {
 			first = report.CivilStart(g, first-1)
 		}
 		need = min(need, first)
@@ -116,33 +116,33 @@ func (r *run) needs() int64 {
 	return need
 }
 
-// prune drops the days no window looks at any more.
-func (r *run) prune() {
-	need := r.needs()
-	for d := range r.people.days {
+// Prune drops the days no window looks at any more.
+func (r *Run) Prune() {
+	need := r.Needs()
+	for d := range r.People.Days {
 		if d < need {
-			delete(r.people.days, d)
+			delete(r.People.Days, d)
 		}
 	}
 }
 
 // held is the days of a window on which something happened, in order.
-func (s *personState) held(first, last int64) (days []*day) {
-	if int(last-first) > len(s.days) {
+func (s *Person) held(first, last int64) (days []*day) {
+	if int(last-first) > len(s.Days) {
 		var nos []int64
-		for n := range s.days {
+		for n := range s.Days {
 			if n >= first && n <= last {
 				nos = append(nos, n)
 			}
 		}
 		slices.Sort(nos)
 		for _, n := range nos {
-			days = append(days, s.days[n])
+			days = append(days, s.Days[n])
 		}
 		return days
 	}
 	for n := first; n <= last; n++ {
-		if d := s.days[n]; d != nil {
+		if d := s.Days[n]; d != nil {
 			days = append(days, d)
 		}
 	}
@@ -151,17 +151,17 @@ func (s *personState) held(first, last int64) (days []*day) {
 
 // person makes the cells of a window from its days, as things are known now. zero says that
 // nothing happened in it that counts; for lifecycle: nobody was active.
-func (f *Fold) person(r *run, g report.Grain, start int64) (cells []report.Cell, zero bool) {
+func (f *World) person(r *Run, g report.Grain, start int64) (cells []report.Cell, zero bool) {
 	first, last := report.CivilDays(g, start)
-	switch r.m.Kind {
+	switch r.M.Kind {
 	case catalog.ActiveUsers:
-		cells, zero = f.actives(r, g, r.people.held(first, last))
+		cells, zero = f.actives(r, g, r.People.held(first, last))
 	case catalog.Lifecycle:
 		cells, zero = f.lifecycle(r, g, first, last)
 	case catalog.Count, catalog.SLO:
-		cells, zero = f.tallies(r, g, r.people.held(first, last))
+		cells, zero = f.tallies(r, g, r.People.held(first, last))
 	case catalog.Distribution:
-		cells, zero = f.distributions(r, g, r.people.held(first, last))
+		cells, zero = f.distributions(r, g, r.People.held(first, last))
 	}
 	for i := range cells {
 		cells[i].Start, cells[i].Form = start, report.Exact
@@ -172,9 +172,9 @@ func (f *Fold) person(r *run, g report.Grain, start int64) (cells []report.Cell,
 
 // unions is the people of days by what the properties of breakdown b say (traits are
 // left for later).
-func (r *run) unions(b int, days []*day) map[uint32]*roaring.Bitmap {
+func (r *Run) unions(b int, days []*day) map[uint32]*roaring.Bitmap {
 	out := map[uint32]*roaring.Bitmap{}
-	same := map[group]uint32{}
+	same := map[Group]uint32{}
 	for _, d := range days {
 		for combo, set := range d.sets {
 			k := r.propKey(b, combo)
@@ -191,50 +191,50 @@ func (r *run) unions(b int, days []*day) map[uint32]*roaring.Bitmap {
 }
 
 // propKey is key without the traits.
-func (r *run) propKey(b int, combo uint32) (k group) {
-	for i := range r.breaks[b].dims {
-		if d := &r.breaks[b].dims[i]; !d.trait {
+func (r *Run) propKey(b int, combo uint32) (k Group) {
+	for i := range r.Breaks[b].dims {
+		if d := &r.Breaks[b].dims[i]; !d.trait {
 			if i == 0 {
-				k.v1 = r.combos[combo][d.place]
+				k.V1 = r.combos[combo][d.place]
 			} else {
-				k.v2 = r.combos[combo][d.place]
+				k.V2 = r.combos[combo][d.place]
 			}
 		}
 	}
 	return k
 }
 
-func exact(s report.Series, v float64) report.Cell { return report.Cell{Series: s, Lo: v, Hi: v} }
+func Exact(s report.Series, v float64) report.Cell { return report.Cell{Series: s, Lo: v, Hi: v} }
 
-func (f *Fold) actives(r *run, g report.Grain, days []*day) (cells []report.Cell, zero bool) {
+func (f *World) actives(r *Run, g report.Grain, days []*day) (cells []report.Cell, zero bool) {
 	var total uint64
-	for b := range r.breaks {
-		counts := map[group]uint64{}
+	for b := range r.Breaks {
+		counts := map[Group]uint64{}
 		for combo, set := range r.unions(b, days) {
-			plain := !r.breaks[b].hasTraits()
-			fixed := group{}
+			plain := !r.Breaks[b].hasTraits()
+			fixed := Group{}
 			if plain {
-				fixed = r.key(b, combo, f.people, people.Nobody)
+				fixed = r.Key(b, combo, f.People, people.Nobody)
 			}
 			it := set.Iterator()
 			for it.HasNext() {
 				id := it.Next()
 				switch {
-				case !r.counts(f.people, id):
+				case !r.Counts(f.People, id):
 				case plain:
 					counts[fixed]++
 				default:
-					counts[r.key(b, combo, f.people, id)]++
+					counts[r.Key(b, combo, f.People, id)]++
 				}
 			}
 		}
 		if b == 0 {
-			total = counts[group{}]
-			cells = append(cells, exact(r.series(group{}, g, report.Value), float64(total)))
+			total = counts[Group{}]
+			cells = append(cells, Exact(r.series(Group{}, g, report.Value), float64(total)))
 			continue
 		}
 		for k, n := range counts {
-			cells = append(cells, exact(r.series(k, g, report.Value), float64(n)))
+			cells = append(cells, Exact(r.series(k, g, report.Value), float64(n)))
 		}
 	}
 	return cells, total == 0
@@ -248,26 +248,26 @@ const (
 	isDormant
 )
 
-func (f *Fold) lifecycle(r *run, g report.Grain, first, last int64) (cells []report.Cell, zero bool) {
-	here := r.people.held(first, last)
-	before := r.people.held(report.CivilStart(g, first-1), first-1)
-	fields := r.m.Fields()
-	for b := range r.breaks {
-		counts := map[group]*[4]uint64{}
+func (f *World) lifecycle(r *Run, g report.Grain, first, last int64) (cells []report.Cell, zero bool) {
+	here := r.People.held(first, last)
+	before := r.People.held(report.CivilStart(g, first-1), first-1)
+	fields := r.M.Fields()
+	for b := range r.Breaks {
+		counts := map[Group]*[4]uint64{}
 		note := func(combo, id uint32, what int) {
-			k := r.key(b, combo, f.people, id)
+			k := r.Key(b, combo, f.People, id)
 			if counts[k] == nil {
 				counts[k] = new([4]uint64)
 			}
 			counts[k][what]++
 		}
-		now, then := r.unions(b, here), map[group]*roaring.Bitmap{}
+		now, then := r.unions(b, here), map[Group]*roaring.Bitmap{}
 		for combo, set := range r.unions(b, before) {
 			k := r.propKey(b, combo)
 			then[k] = set
 			it := set.Iterator()
 			for it.HasNext() {
-				if id := it.Next(); r.counts(f.people, id) && !inAny(now, r, b, k, id) {
+				if id := it.Next(); r.Counts(f.People, id) && !inAny(now, r, b, k, id) {
 					note(combo, id, isDormant)
 				}
 			}
@@ -278,7 +278,7 @@ func (f *Fold) lifecycle(r *run, g report.Grain, first, last int64) (cells []rep
 			for it.HasNext() {
 				id := it.Next()
 				switch {
-				case !r.counts(f.people, id):
+				case !r.Counts(f.People, id):
 				case f.isNew(r, id, first, last):
 					note(combo, id, isNew)
 				case prev != nil && prev.Contains(id):
@@ -288,23 +288,23 @@ func (f *Fold) lifecycle(r *run, g report.Grain, first, last int64) (cells []rep
 				}
 			}
 		}
-		if b == 0 && counts[group{}] == nil {
-			counts[group{}] = new([4]uint64)
+		if b == 0 && counts[Group{}] == nil {
+			counts[Group{}] = new([4]uint64)
 		}
 		for k, c := range counts {
 			for i, field := range fields {
-				cells = append(cells, exact(r.series(k, g, field), float64(c[i])))
+				cells = append(cells, Exact(r.series(k, g, field), float64(c[i])))
 			}
 		}
 		if b == 0 {
-			c := counts[group{}]
+			c := counts[Group{}]
 			zero = c[isNew]+c[isRetained]+c[isResurrected] == 0
 		}
 	}
 	return cells, zero
 }
 
-func inAny(now map[uint32]*roaring.Bitmap, r *run, b int, k group, id uint32) bool {
+func inAny(now map[uint32]*roaring.Bitmap, r *Run, b int, k Group, id uint32) bool {
 	for combo, set := range now {
 		if r.propKey(b, combo) == k {
 			return set.Contains(id)
@@ -314,34 +314,34 @@ func inAny(now map[uint32]*roaring.Bitmap, r *run, b int, k group, id uint32) bo
 }
 
 // isNew: first activity of this measure in these days, and not existing.
-func (f *Fold) isNew(r *run, id uint32, first, last int64) bool {
-	if int(id) >= len(r.people.first) {
+func (f *World) isNew(r *Run, id uint32, first, last int64) bool {
+	if int(id) >= len(r.People.First) {
 		return false
 	}
-	if d := int64(r.people.first[id]); d < first || d > last {
+	if d := int64(r.People.First[id]); d < first || d > last {
 		return false
 	}
 	return !f.existing(id)
 }
 
 // existing users had their first activity in the first 28 days, or were created before.
-func (f *Fold) existing(id uint32) bool {
-	if int64(f.people.First(id)) < f.started+28 {
+func (f *World) existing(id uint32) bool {
+	if int64(f.People.First(id)) < f.Started+28 {
 		return true
 	}
-	at, known := f.people.Created(id)
-	return known && at < f.cal.begin(f.started)
+	at, known := f.People.Created(id)
+	return known && at < f.Cal.Begin(f.Started)
 }
 
-func (f *Fold) tallies(r *run, g report.Grain, days []*day) (cells []report.Cell, zero bool) {
-	counts := map[group]*[2]uint64{{}: {}}
+func (f *World) tallies(r *Run, g report.Grain, days []*day) (cells []report.Cell, zero bool) {
+	counts := map[Group]*[2]uint64{{}: {}}
 	for _, d := range days {
 		for k, n := range d.tally {
-			if !r.counts(f.people, k.user) {
+			if !r.Counts(f.People, k.user) {
 				continue
 			}
-			for b := range r.breaks {
-				to := r.key(b, k.combo, f.people, k.user)
+			for b := range r.Breaks {
+				to := r.Key(b, k.combo, f.People, k.user)
 				if counts[to] == nil {
 					counts[to] = new([2]uint64)
 				}
@@ -350,23 +350,23 @@ func (f *Fold) tallies(r *run, g report.Grain, days []*day) (cells []report.Cell
 		}
 	}
 	for k, c := range counts {
-		if r.m.Kind == catalog.SLO {
-			cells = append(cells, exact(r.series(k, g, report.Good), float64(c[1])), exact(r.series(k, g, report.Valid), float64(c[0])))
+		if r.M.Kind == catalog.SLO {
+			cells = append(cells, Exact(r.series(k, g, report.Good), float64(c[1])), Exact(r.series(k, g, report.Valid), float64(c[0])))
 		} else {
-			cells = append(cells, exact(r.series(k, g, report.Value), float64(c[0])))
+			cells = append(cells, Exact(r.series(k, g, report.Value), float64(c[0])))
 		}
 	}
-	return cells, *counts[group{}] == [2]uint64{}
+	return cells, *counts[Group{}] == [2]uint64{}
 }
 
-func (f *Fold) distributions(r *run, g report.Grain, days []*day) (cells []report.Cell, zero bool) {
-	dists := map[group]*series.Dist{{}: {}}
+func (f *World) distributions(r *Run, g report.Grain, days []*day) (cells []report.Cell, zero bool) {
+	dists := map[Group]*series.Dist{{}: {}}
 	add := func(k tallyKey, bin int32, n uint64, sum series.Fixed) {
-		if !r.counts(f.people, k.user) {
+		if !r.Counts(f.People, k.user) {
 			return
 		}
-		for b := range r.breaks {
-			to := r.key(b, k.combo, f.people, k.user)
+		for b := range r.Breaks {
+			to := r.Key(b, k.combo, f.People, k.user)
 			if dists[to] == nil {
 				dists[to] = &series.Dist{}
 			}
@@ -388,13 +388,13 @@ func (f *Fold) distributions(r *run, g report.Grain, days []*day) (cells []repor
 	for k, d := range dists {
 		cells = append(cells, r.distCells(k, g, d)...)
 	}
-	return cells, dists[group{}].Count == 0
+	return cells, dists[Group{}].Count == 0
 }
 
-func (r *run) distCells(k group, g report.Grain, d *series.Dist) []report.Cell {
+func (r *Run) distCells(k Group, g report.Grain, d *series.Dist) []report.Cell {
 	return []report.Cell{
-		exact(r.series(k, g, report.Count), float64(d.Count)),
-		exact(r.series(k, g, report.Sum), d.Sum.Float()),
+		Exact(r.series(k, g, report.Count), float64(d.Count)),
+		Exact(r.series(k, g, report.Sum), d.Sum.Float()),
 		{Series: r.series(k, g, report.Sketch), Blob: d.Encode()},
 	}
 }
