@@ -32,7 +32,9 @@ func (a *agent) refusedFor(cells ...report.Cell) string {
 
 func TestS30_valuesOutsideConsent(t *testing.T) {
 	h := start(t, filepath.Join(t.TempDir(), "data"), nil)
-	person := func(m int, g report.Grain, start int64, f report.Form, lo, hi float64) report.Cell { return cell(m, g, start, f, lo, hi) }
+	person := func(m int, g report.Grain, start int64, f report.Form, lo, hi float64) report.Cell {
+		return cell(m, g, start, f, lo, hi)
+	}
 	day, block := week(0), report.WindowStart(report.Block4w, longAgo.AddDate(0, 0, 28), time.UTC)
 	byArea := cell(people, report.Week, week(0), report.Exact, 40, 40)
 	byArea.Breakdown = 1

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector"
 	"github.com/fieldpost/fieldpost/collector/store"
-	"github.com/fieldpost/fieldpost/collector/store/sqlite"
 )
 
 func (a *app) serve() *cobra.Command {
@@ -73,7 +72,7 @@ func (a *app) migrate() *cobra.Command {
 		Example: "  fieldpost-collector migrate --data /srv/fieldpost",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.open(cmd.Context(), false, func(*collector.Data) error {
-				_, err := fmt.Fprintf(a.Stdout, "the store has schema %d\n", sqlite.Version())
+				_, err := fmt.Fprintf(a.Stdout, "the store has schema %d\n", collector.SchemaVersion())
 				return err
 			})
 		},

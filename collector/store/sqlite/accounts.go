@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -29,7 +30,7 @@ func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (c
 			case errors.Is(err, sql.ErrNoRows):
 				isNew = 1
 				created++
-				err = tx.QueryRowContext(ctx, `INSERT INTO accounts (key, name, created) VALUES (?,?,?) RETURNING id`, a.Key, name, ns(a.Created)).Scan(&id)
+				err = tx.QueryRowContext(ctx, `INSERT INTO accounts (key, name, created) VALUES (?,?,?) RETURNING id`, a.Key, name, sq.NS(a.Created)).Scan(&id)
 			case err == nil:
 				updated++
 				if a.Name != "" {
@@ -69,7 +70,7 @@ func (s *Store) CloseAccount(ctx context.Context, key string, closed bool) error
 
 // Attributes implements store.Accounts.
 func (s *Store) Attributes(ctx context.Context) ([]store.Attribute, error) {
-	return rows(ctx, s.r, func(a *store.Attribute, scan func(...any) error) error { return scan(&a.Name, &a.Accounts, &a.Numeric) },
+	return sq.Rows(ctx, s.r, func(a *store.Attribute, scan func(...any) error) error { return scan(&a.Name, &a.Accounts, &a.Numeric) },
 		`SELECT name, count(*), count(number) = count(*) FROM attributes GROUP BY name ORDER BY name`)
 }
 
@@ -140,7 +141,7 @@ type accountRow struct {
 
 func scanAccount(a *accountRow, scan func(...any) error) error {
 	var envs string
-	err := scan(&a.id, &a.Key, &a.Name, when{&a.Created}, &a.Closed, &a.Installations, &a.Reporting, when{&a.LastReport}, &envs)
+	err := scan(&a.id, &a.Key, &a.Name, sq.When(&a.Created), &a.Closed, &a.Installations, &a.Reporting, sq.When(&a.LastReport), &envs)
 	if envs != "" {
 		a.Environments = strings.Split(envs, ",")
 		slices.Sort(a.Environments)
@@ -155,8 +156,8 @@ func (s *Store) AccountPage(ctx context.Context, q store.AccountQuery) (p store.
 		return p, fmt.Errorf("counting accounts: %w", err)
 	}
 	order, orderArgs := accountOrder(q)
-	args := append(append(f.args, orderArgs...), clampLimit(q.Limit, 50, 1000), max(q.Offset, 0))
-	list, err := rows(ctx, s.r, scanAccount, accountColumns+f.String()+order+` LIMIT ? OFFSET ?`, args...)
+	args := append(append(f.args, orderArgs...), sq.Clamp(q.Limit, 50, 1000), max(q.Offset, 0))
+	list, err := sq.Rows(ctx, s.r, scanAccount, accountColumns+f.String()+order+` LIMIT ? OFFSET ?`, args...)
 	if err != nil {
 		return p, fmt.Errorf("listing accounts: %w", err)
 	}
@@ -203,7 +204,7 @@ func fieldOf(name string) report.Field {
 
 func (s *Store) fillAccount(ctx context.Context, a *accountRow, q store.AccountQuery) error {
 	type pair struct{ k, v string }
-	attrs, err := rows(ctx, s.r, func(p *pair, scan func(...any) error) error { return scan(&p.k, &p.v) },
+	attrs, err := sq.Rows(ctx, s.r, func(p *pair, scan func(...any) error) error { return scan(&p.k, &p.v) },
 		`SELECT name, value FROM attributes WHERE account = ?`, a.id)
 	if err != nil {
 		return fmt.Errorf("reading attributes of %s: %w", a.Key, err)
@@ -223,7 +224,7 @@ func (s *Store) fillAccount(ctx context.Context, a *accountRow, q store.AccountQ
 	if !newest.Valid {
 		return nil
 	}
-	n := int64(clampLimit(q.Recent, 1, 104))
+	n := int64(sq.Clamp(q.Recent, 1, 104))
 	ps, err := s.Periods(ctx, store.PeriodQuery{Measure: q.Measure, Field: fieldOf(q.Field), Account: a.Key, Grain: store.Weekly, From: newest.Int64 - 7*n, To: newest.Int64})
 	if err != nil || len(ps) == 0 {
 		return err
@@ -235,7 +236,7 @@ func (s *Store) fillAccount(ctx context.Context, a *accountRow, q store.AccountQ
 
 // Account implements store.Accounts.
 func (s *Store) Account(ctx context.Context, key string) (store.AccountRow, error) {
-	a, err := one(rows(ctx, s.r, scanAccount, accountColumns+` WHERE a.key = ?`, key))
+	a, err := sq.One(sq.Rows(ctx, s.r, scanAccount, accountColumns+` WHERE a.key = ?`, key))
 	if err == nil {
 		err = s.fillAccount(ctx, &a, store.AccountQuery{})
 	}
@@ -278,7 +279,7 @@ func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Perio
 			f.args = append(f.args, e)
 		}
 	}
-	list, err := rows(ctx, s.r, func(p *store.Period, scan func(...any) error) error {
+	list, err := sq.Rows(ctx, s.r, func(p *store.Period, scan func(...any) error) error {
 		p.Grain = q.Grain
 		var hi sql.NullFloat64
 		var open int64
@@ -291,29 +292,7 @@ func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Perio
 	if err != nil {
 		return nil, fmt.Errorf("reading periods: %w", err)
 	}
-	return joinEnvironments(list, q.Fleet), nil
-}
-
-// joinEnvironments makes one period of those that differ in their environment alone.
-func joinEnvironments(list []store.Period, fleet bool) []store.Period {
-	out := list[:0]
-	for _, p := range list {
-		if n := len(out); n > 0 {
-			o := &out[n-1]
-			if o.Account == p.Account && o.Measure == p.Measure && o.Hash == p.Hash && o.Field == p.Field && o.Start == p.Start {
-				if p.Kind == kindActiveUsers && !fleet {
-					o.Interval = o.Interval.Union(p.Interval)
-				} else {
-					o.Interval = o.Interval.Add(p.Interval)
-				}
-				o.Exact, o.Banded, o.Suppressed, o.Unknown = o.Exact+p.Exact, o.Banded+p.Banded, o.Suppressed+p.Suppressed, o.Unknown+p.Unknown
-				o.Windows += p.Windows
-				continue
-			}
-		}
-		out = append(out, p)
-	}
-	return out
+	return store.JoinEnvironments(list, q.Fleet), nil
 }
 
 // civil is the civil day number of t's calendar date in UTC.

@@ -15,6 +15,7 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -160,7 +161,7 @@ func (a *applying) batch(b *store.Batch) (store.Result, error) {
 	}
 	if _, err := a.exec(`INSERT INTO marks (agent, epoch, seq, hash, at) VALUES (?,?,?,?,?)
 		ON CONFLICT (agent, epoch) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at`,
-		b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], ns(b.Received)); err != nil {
+		b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], sq.NS(b.Received)); err != nil {
 		return store.Result{}, err
 	}
 	t := a.touched[at.installation]
@@ -195,13 +196,13 @@ func (a *applying) batch(b *store.Batch) (store.Result, error) {
 		a.clock = b.Received
 	}
 	_, err = a.exec(`INSERT INTO batches (installation, agent, epoch, seq, hash, bytes, cells, aside, received, refused) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-		at.installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Bytes, res.Cells, res.Aside, ns(b.Received), b.Refused)
+		at.installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Bytes, res.Cells, res.Aside, sq.NS(b.Received), b.Refused)
 	return res, err
 }
 
 func (a *applying) quarantine(installation int64, b *store.Batch) error {
 	_, err := a.exec(`INSERT INTO quarantine (at, installation, agent, epoch, seq, hash, code, message, bytes, raw) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-		ns(b.Received), installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Refused, b.Message, b.Bytes, notNil(b.Raw))
+		sq.NS(b.Received), installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Refused, b.Message, b.Bytes, notNil(b.Raw))
 	return err
 }
 
@@ -300,7 +301,7 @@ func (a *applying) setAside(at place, b *store.Batch, series int64, c *store.Cel
 	_, err := a.exec(`INSERT INTO aside (at, installation, series, start, epoch, seq, form, lo, hi, equal)
 		SELECT ?1, installation, series, start, ?2, ?3, ?4, ?5, ?6, form = ?4 AND lo IS ?5 AND hi IS ?6 AND blob IS ?7
 		FROM cells WHERE installation = ?8 AND series = ?9 AND start = ?10`,
-		ns(b.Received), b.Epoch[:], b.Seq, v[3], v[4], v[5], v[6], at.installation, series, c.Start)
+		sq.NS(b.Received), b.Epoch[:], b.Seq, v[3], v[4], v[5], v[6], at.installation, series, c.Start)
 	return err
 }
 
@@ -319,7 +320,7 @@ func (a *applying) values(args []any, installation, series int64, c *store.Cell)
 	if c.Form.HasNumbers() && !c.Series.Field.IsBlob() {
 		lo = c.Lo
 		if c.Hi != c.Lo || c.Form != report.Exact && c.Form != report.Noised {
-			hi = number(c.Hi)
+			hi = sq.Number(c.Hi)
 		}
 	}
 	if len(c.Blob) > 0 {
@@ -427,7 +428,7 @@ func (a *applying) series(s *store.Series) (seriesInfo, error) {
 	if err != nil {
 		return i, fmt.Errorf("naming a series of %s: %w", s.Measure, err)
 	}
-	if i.total && rollable(s) {
+	if i.total && s.RollsUp() {
 		err = a.row(`INSERT INTO lines (measure, hash, kind, field) VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET kind = excluded.kind RETURNING id`,
 			s.Measure, s.Hash, s.Kind, int64(s.Field)).Scan(&i.line)
 		if err != nil {
@@ -463,7 +464,7 @@ func (a *applying) flushInstallation(inst int64, t *tally) error {
 	}
 	if t.batches > 0 {
 		if _, err := a.exec(`UPDATE installations SET first_report = CASE first_report WHEN 0 THEN ?1 ELSE min(first_report, ?1) END,
-			last_report = max(last_report, ?2), zone = ?3, simulated = ?4 WHERE id = ?5`, ns(t.first), ns(t.last), t.zone, t.simulated, inst); err != nil {
+			last_report = max(last_report, ?2), zone = ?3, simulated = ?4 WHERE id = ?5`, sq.NS(t.first), sq.NS(t.last), t.zone, t.simulated, inst); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
@@ -20,7 +21,7 @@ func (s *Store) AddToken(ctx context.Context, t store.Token) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, pub, installation, max_uses, created, expires, by) VALUES (?,?,?,?,?,?,?)`,
-			t.ID[:], t.Key, inst, t.MaxUses, ns(t.Created), ns(t.Expires), t.By)
+			t.ID[:], t.Key, inst, t.MaxUses, sq.NS(t.Created), sq.NS(t.Expires), t.By)
 		return err
 	})
 	if err != nil {
@@ -30,11 +31,11 @@ func (s *Store) AddToken(ctx context.Context, t store.Token) error {
 }
 
 func ensureInstallation(ctx context.Context, tx *sql.Conn, t store.Token) (int64, error) {
-	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (key, name, created) VALUES (?1,?1,?2) ON CONFLICT DO NOTHING`, t.Account, ns(t.Created)); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO accounts (key, name, created) VALUES (?1,?1,?2) ON CONFLICT DO NOTHING`, t.Account, sq.NS(t.Created)); err != nil {
 		return 0, err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO installations (account, key, environment, created)
-		SELECT id, ?, ?, ? FROM accounts WHERE key = ? ON CONFLICT DO NOTHING`, t.Installation, t.Environment, ns(t.Created), t.Account); err != nil {
+		SELECT id, ?, ?, ? FROM accounts WHERE key = ? ON CONFLICT DO NOTHING`, t.Installation, t.Environment, sq.NS(t.Created), t.Account); err != nil {
 		return 0, err
 	}
 	var id int64
@@ -51,13 +52,13 @@ const tokenColumns = `SELECT t.id, t.pub, a.key, i.key, i.environment, t.max_use
 	FROM tokens t JOIN installations i ON i.id = t.installation JOIN accounts a ON a.id = i.account `
 
 func scanToken(t *store.Token, scan func(...any) error) error {
-	return scan(fixed{t.ID[:]}, &t.Key, &t.Account, &t.Installation, &t.Environment, &t.MaxUses, &t.Uses,
-		when{&t.Created}, when{&t.Expires}, when{&t.Revoked}, &t.By)
+	return scan(sq.Fixed(t.ID[:]), &t.Key, &t.Account, &t.Installation, &t.Environment, &t.MaxUses, &t.Uses,
+		sq.When(&t.Created), sq.When(&t.Expires), sq.When(&t.Revoked), &t.By)
 }
 
 // Token implements store.Enrolment.
 func (s *Store) Token(ctx context.Context, id exchange.ID) (store.Token, error) {
-	t, err := one(rows(ctx, s.r, scanToken, tokenColumns+`WHERE t.id = ?`, id[:]))
+	t, err := sq.One(sq.Rows(ctx, s.r, scanToken, tokenColumns+`WHERE t.id = ?`, id[:]))
 	if err != nil {
 		return t, fmt.Errorf("reading token %s: %w", id, err)
 	}
@@ -66,12 +67,12 @@ func (s *Store) Token(ctx context.Context, id exchange.ID) (store.Token, error) 
 
 // Tokens implements store.Enrolment.
 func (s *Store) Tokens(ctx context.Context, limit int) ([]store.Token, error) {
-	return rows(ctx, s.r, scanToken, tokenColumns+`ORDER BY t.created DESC, t.id LIMIT ?`, clampLimit(limit, 100, 10_000))
+	return sq.Rows(ctx, s.r, scanToken, tokenColumns+`ORDER BY t.created DESC, t.id LIMIT ?`, sq.Clamp(limit, 100, 10_000))
 }
 
 // RevokeToken implements store.Enrolment.
 func (s *Store) RevokeToken(ctx context.Context, id exchange.ID, at time.Time) error {
-	err := s.set(ctx, `UPDATE tokens SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END WHERE id = ?`, ns(at), id[:])
+	err := s.set(ctx, `UPDATE tokens SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END WHERE id = ?`, sq.NS(at), id[:])
 	if err != nil {
 		return fmt.Errorf("revoking token %s: %w", id, err)
 	}
@@ -87,7 +88,7 @@ func (s *Store) Join(ctx context.Context, token exchange.ID, pub []byte, now tim
 		err := tx.QueryRowContext(ctx, `SELECT token FROM agents WHERE id = ?`, id[:]).Scan(&before)
 		switch {
 		case err == nil && string(before) == string(token[:]):
-			a, err = one(rows(ctx, tx, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
+			a, err = sq.One(sq.Rows(ctx, tx, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
 			return err
 		case err == nil:
 			return fmt.Errorf("%w: the key joined with another token", store.ErrConflict)
@@ -95,21 +96,21 @@ func (s *Store) Join(ctx context.Context, token exchange.ID, pub []byte, now tim
 			return err
 		}
 		// The conditions stand in the update itself: that is what makes max uses exact.
-		err = changed(tx.ExecContext(ctx, `UPDATE tokens SET uses = uses + 1
-			WHERE id = ? AND uses < max_uses AND revoked = 0 AND expires > ?`, token[:], ns(now)))
+		err = sq.Changed(tx.ExecContext(ctx, `UPDATE tokens SET uses = uses + 1
+			WHERE id = ? AND uses < max_uses AND revoked = 0 AND expires > ?`, token[:], sq.NS(now)))
 		if errors.Is(err, store.ErrNotFound) {
 			return store.ErrSpent
 		} else if err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO agents (id, pub, installation, token, joined)
-			SELECT ?, ?, installation, id, ? FROM tokens WHERE id = ?`, id[:], pub, ns(now), token[:]); err != nil {
+			SELECT ?, ?, installation, id, ? FROM tokens WHERE id = ?`, id[:], pub, sq.NS(now), token[:]); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE installations SET agents = agents + 1 WHERE id = (SELECT installation FROM agents WHERE id = ?)`, id[:]); err != nil {
 			return err
 		}
-		a, err = one(rows(ctx, tx, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
+		a, err = sq.One(sq.Rows(ctx, tx, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
 		return err
 	})
 	if err != nil {
@@ -122,13 +123,13 @@ const agentColumns = `SELECT g.id, g.pub, a.key, i.key, i.environment, g.token, 
 	FROM agents g JOIN installations i ON i.id = g.installation JOIN accounts a ON a.id = i.account `
 
 func scanAgent(a *store.Agent, scan func(...any) error) error {
-	return scan(fixed{a.ID[:]}, &a.Key, &a.Account, &a.Installation, &a.Environment, fixed{a.Token[:]}, when{&a.Joined},
-		when{&a.Revoked}, &a.Closed, when{&a.LastCheckIn}, &a.Version, &a.Skew, &a.Simulated)
+	return scan(sq.Fixed(a.ID[:]), &a.Key, &a.Account, &a.Installation, &a.Environment, sq.Fixed(a.Token[:]), sq.When(&a.Joined),
+		sq.When(&a.Revoked), &a.Closed, sq.When(&a.LastCheckIn), &a.Version, &a.Skew, &a.Simulated)
 }
 
 // Agent implements store.Agents.
 func (s *Store) Agent(ctx context.Context, id exchange.ID) (store.Agent, error) {
-	a, err := one(rows(ctx, &s.hot, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
+	a, err := sq.One(sq.Rows(ctx, s.hot, scanAgent, agentColumns+`WHERE g.id = ?`, id[:]))
 	if err != nil {
 		return a, fmt.Errorf("reading agent %s: %w", id, err)
 	}
@@ -137,16 +138,16 @@ func (s *Store) Agent(ctx context.Context, id exchange.ID) (store.Agent, error) 
 
 // AgentsOf implements store.Agents.
 func (s *Store) AgentsOf(ctx context.Context, account, installation string, limit int) ([]store.Agent, error) {
-	limit = clampLimit(limit, 100, 100_000)
+	limit = sq.Clamp(limit, 100, 100_000)
 	if account == "" {
-		return rows(ctx, s.r, scanAgent, agentColumns+`ORDER BY g.joined DESC LIMIT ?`, limit)
+		return sq.Rows(ctx, s.r, scanAgent, agentColumns+`ORDER BY g.joined DESC LIMIT ?`, limit)
 	}
-	return rows(ctx, s.r, scanAgent, agentColumns+`WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2) ORDER BY g.joined DESC LIMIT ?3`, account, installation, limit)
+	return sq.Rows(ctx, s.r, scanAgent, agentColumns+`WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2) ORDER BY g.joined DESC LIMIT ?3`, account, installation, limit)
 }
 
 // RevokeAgent implements store.Agents.
 func (s *Store) RevokeAgent(ctx context.Context, id exchange.ID, at time.Time) error {
-	err := s.set(ctx, `UPDATE agents SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END WHERE id = ?`, ns(at), id[:])
+	err := s.set(ctx, `UPDATE agents SET revoked = CASE revoked WHEN 0 THEN ? ELSE revoked END WHERE id = ?`, sq.NS(at), id[:])
 	if err != nil {
 		return fmt.Errorf("revoking agent %s: %w", id, err)
 	}
@@ -159,14 +160,14 @@ func (s *Store) CheckedIn(ctx context.Context, c store.CheckIn) error {
 		skew := c.Clock.Sub(c.At)
 		var inst int64
 		err := tx.QueryRowContext(ctx, `UPDATE agents SET last_checkin = ?, version = ?, skew = ?, simulated = ? WHERE id = ? RETURNING installation`,
-			ns(c.At), c.Version, skew, c.Simulated, c.Agent[:]).Scan(&inst)
+			sq.NS(c.At), c.Version, skew, c.Simulated, c.Agent[:]).Scan(&inst)
 		if errors.Is(err, sql.ErrNoRows) {
 			return store.ErrNotFound
 		} else if err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE installations SET last_checkin = max(last_checkin, ?), version = ?, skew = ?, simulated = ? WHERE id = ?`,
-			ns(c.At), c.Version, skew, c.Simulated, inst); err != nil {
+			sq.NS(c.At), c.Version, skew, c.Simulated, inst); err != nil {
 			return err
 		}
 		if c.Simulated {
@@ -185,7 +186,7 @@ func (s *Store) CheckedIn(ctx context.Context, c store.CheckIn) error {
 func keepStatement(ctx context.Context, tx *sql.Conn, inst int64, c store.CheckIn) error {
 	hash := c.Statement.Hash()
 	if _, err := tx.ExecContext(ctx, `INSERT INTO statements (hash, installation, agent, number, raw, sig, received) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING`,
-		hash[:], inst, c.Agent[:], c.Parsed.Number, c.Statement.Raw, c.Statement.Sig, ns(c.At)); err != nil {
+		hash[:], inst, c.Agent[:], c.Parsed.Number, c.Statement.Raw, c.Statement.Sig, sq.NS(c.At)); err != nil {
 		return err
 	}
 	levels := map[string]exchange.Level{}
@@ -207,13 +208,13 @@ func keepStatement(ctx context.Context, tx *sql.Conn, inst int64, c store.CheckI
 const clockCounter = "virtual_clock"
 
 func raiseClock(ctx context.Context, tx *sql.Conn, to time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO counters (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = max(n, excluded.n)`, clockCounter, ns(to))
+	_, err := tx.ExecContext(ctx, `INSERT INTO counters (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = max(n, excluded.n)`, clockCounter, sq.NS(to))
 	return err
 }
 
 // Clock implements store.Fleet.
 func (s *Store) Clock(ctx context.Context) (t time.Time, err error) {
-	err = s.hot.QueryRowContext(ctx, `SELECT n FROM counters WHERE name = ?`, clockCounter).Scan(when{&t})
+	err = s.hot.QueryRowContext(ctx, `SELECT n FROM counters WHERE name = ?`, clockCounter).Scan(sq.When(&t))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -223,12 +224,12 @@ func (s *Store) Clock(ctx context.Context) (t time.Time, err error) {
 const statementColumns = `SELECT s.hash, s.raw, s.sig, s.agent, s.received FROM statements s `
 
 func scanStatement(t *store.Statement, scan func(...any) error) error {
-	return scan(fixed{t.Hash[:]}, &t.Signed.Raw, &t.Signed.Sig, fixed{t.Agent[:]}, when{&t.Received})
+	return scan(sq.Fixed(t.Hash[:]), &t.Signed.Raw, &t.Signed.Sig, sq.Fixed(t.Agent[:]), sq.When(&t.Received))
 }
 
 // Statement implements store.Statements.
 func (s *Store) Statement(ctx context.Context, hash exchange.Hash) (store.Statement, error) {
-	t, err := one(rows(ctx, s.r, scanStatement, statementColumns+`WHERE s.hash = ?`, hash[:]))
+	t, err := sq.One(sq.Rows(ctx, s.r, scanStatement, statementColumns+`WHERE s.hash = ?`, hash[:]))
 	if err != nil {
 		return t, fmt.Errorf("reading statement %s: %w", hash, err)
 	}
@@ -237,7 +238,7 @@ func (s *Store) Statement(ctx context.Context, hash exchange.Hash) (store.Statem
 
 // NewestStatement implements store.Statements.
 func (s *Store) NewestStatement(ctx context.Context, agent exchange.ID) (store.Statement, error) {
-	t, err := one(rows(ctx, &s.hot, scanStatement, statementColumns+`WHERE s.installation = (SELECT installation FROM agents WHERE id = ?1) AND s.agent = ?1
+	t, err := sq.One(sq.Rows(ctx, s.hot, scanStatement, statementColumns+`WHERE s.installation = (SELECT installation FROM agents WHERE id = ?1) AND s.agent = ?1
 		ORDER BY s.number DESC LIMIT 1`, agent[:]))
 	if err != nil {
 		return t, fmt.Errorf("reading the newest statement of %s: %w", agent, err)
@@ -247,7 +248,7 @@ func (s *Store) NewestStatement(ctx context.Context, agent exchange.ID) (store.S
 
 // StatementsOf implements store.Statements.
 func (s *Store) StatementsOf(ctx context.Context, account, installation string) ([]store.Statement, error) {
-	return rows(ctx, s.r, scanStatement, statementColumns+`JOIN installations i ON i.id = s.installation JOIN accounts a ON a.id = i.account
+	return sq.Rows(ctx, s.r, scanStatement, statementColumns+`JOIN installations i ON i.id = s.installation JOIN accounts a ON a.id = i.account
 		WHERE a.key = ? AND i.key = ? ORDER BY s.received DESC, s.number DESC LIMIT 1000`, account, installation)
 }
 
@@ -255,7 +256,7 @@ func (s *Store) StatementsOf(ctx context.Context, account, installation string) 
 func (s *Store) AddCatalog(ctx context.Context, c store.Catalog) error {
 	err := s.write(ctx, func(tx *sql.Conn) error {
 		var had exchange.Hash
-		err := tx.QueryRowContext(ctx, `SELECT hash FROM catalogs WHERE name = ? AND version = ?`, c.Name, c.Version).Scan(fixed{had[:]})
+		err := tx.QueryRowContext(ctx, `SELECT hash FROM catalogs WHERE name = ? AND version = ?`, c.Name, c.Version).Scan(sq.Fixed(had[:]))
 		switch {
 		case err == nil && had == c.Hash:
 			return nil
@@ -265,7 +266,7 @@ func (s *Store) AddCatalog(ctx context.Context, c store.Catalog) error {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO catalogs (hash, name, version, raw, sig, added) VALUES (?,?,?,?,?,?)`,
-			c.Hash[:], c.Name, c.Version, c.Raw, notNil(c.Sig), ns(c.Added))
+			c.Hash[:], c.Name, c.Version, c.Raw, notNil(c.Sig), sq.NS(c.Added))
 		return err
 	})
 	if err != nil {
@@ -275,12 +276,12 @@ func (s *Store) AddCatalog(ctx context.Context, c store.Catalog) error {
 }
 
 func scanCatalog(c *store.Catalog, scan func(...any) error) error {
-	return scan(fixed{c.Hash[:]}, &c.Name, &c.Version, &c.Raw, &c.Sig, when{&c.Added})
+	return scan(sq.Fixed(c.Hash[:]), &c.Name, &c.Version, &c.Raw, &c.Sig, sq.When(&c.Added))
 }
 
 // Catalog implements store.Catalogs.
 func (s *Store) Catalog(ctx context.Context, hash exchange.Hash) (store.Catalog, error) {
-	c, err := one(rows(ctx, s.r, scanCatalog, `SELECT hash, name, version, raw, sig, added FROM catalogs WHERE hash = ?`, hash[:]))
+	c, err := sq.One(sq.Rows(ctx, s.r, scanCatalog, `SELECT hash, name, version, raw, sig, added FROM catalogs WHERE hash = ?`, hash[:]))
 	if err != nil {
 		return c, fmt.Errorf("reading catalog %s: %w", hash, err)
 	}
@@ -289,12 +290,12 @@ func (s *Store) Catalog(ctx context.Context, hash exchange.Hash) (store.Catalog,
 
 // CatalogList implements store.Catalogs.
 func (s *Store) CatalogList(ctx context.Context) ([]store.Catalog, error) {
-	return rows(ctx, s.r, scanCatalog, `SELECT hash, name, version, NULL, sig, added FROM catalogs ORDER BY name, version DESC`)
+	return sq.Rows(ctx, s.r, scanCatalog, `SELECT hash, name, version, NULL, sig, added FROM catalogs ORDER BY name, version DESC`)
 }
 
 // NewestCatalog implements store.Catalogs.
 func (s *Store) NewestCatalog(ctx context.Context, name string) (store.Catalog, error) {
-	c, err := one(rows(ctx, s.r, scanCatalog, `SELECT hash, name, version, raw, sig, added FROM catalogs
+	c, err := sq.One(sq.Rows(ctx, s.r, scanCatalog, `SELECT hash, name, version, raw, sig, added FROM catalogs
 		WHERE name = CASE ?1 WHEN '' THEN (SELECT name FROM catalogs ORDER BY added DESC LIMIT 1) ELSE ?1 END
 		ORDER BY version DESC LIMIT 1`, name))
 	if err != nil {

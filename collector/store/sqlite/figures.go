@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -87,12 +88,12 @@ func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.Figur
 		}
 		f.add("(l.installation > ? OR l.installation = ? AND (l.series > ? OR l.series = ? AND c.start > ?))", inst, inst, series, series, start)
 	}
-	limit := clampLimit(q.Limit, 1000, 10_000)
+	limit := sq.Clamp(q.Limit, 1000, 10_000)
 	type row struct {
 		store.FigureRow
 		inst, series int64
 	}
-	list, err := rows(ctx, s.r, func(r *row, scan func(...any) error) error {
+	list, err := sq.Rows(ctx, s.r, func(r *row, scan func(...any) error) error {
 		var sc scanned
 		err := scan(&r.Account, &r.Installation, &r.Environment, &r.inst, &r.series, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts,
 			&sc.start, &sc.form, &sc.lo, &sc.hi, &sc.blob)
@@ -120,7 +121,7 @@ func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.Figur
 
 // Latest implements store.Measurements.
 func (s *Store) Latest(ctx context.Context, account, installation string) ([]store.LatestRow, error) {
-	return rows(ctx, s.r, func(r *store.LatestRow, scan func(...any) error) error {
+	return sq.Rows(ctx, s.r, func(r *store.LatestRow, scan func(...any) error) error {
 		var sc scanned
 		err := scan(&r.Account, &r.Installation, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts, &sc.start, &sc.form, &sc.lo, &sc.hi, &r.First, &r.Windows)
 		if err == nil {
@@ -144,7 +145,7 @@ func (s *Store) Coverage(ctx context.Context) ([]store.Coverage, error) {
 		newest int64
 		grain  report.Grain
 	}
-	list, err := rows(ctx, s.r, func(r *row, scan func(...any) error) error {
+	list, err := sq.Rows(ctx, s.r, func(r *row, scan func(...any) error) error {
 		return scan(&r.Measure, &r.Hash, &r.Kind, &r.Subject, &r.Category, &r.grain, &r.Exact, &r.Banded, &r.Suppressed, &r.newest)
 	}, fmt.Sprintf(`SELECT s.measure, s.hash, s.kind, s.subject, s.category, s.grain,
 		sum(CASE WHEN c.form IN (%d, %d) THEN c.n ELSE 0 END), sum(CASE WHEN c.form IN (%d, %d, %d) THEN c.n ELSE 0 END),

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
@@ -18,9 +19,9 @@ const installationColumns = `SELECT a.key, a.name, i.key, i.environment, i.zone,
 
 func scanInstallation(i *store.Installation, scan func(...any) error) error {
 	var consent string
-	if err := scan(&i.Account, &i.AccountName, &i.Key, &i.Environment, &i.Zone, when{&i.Created}, &i.Simulated, when{&i.FirstReport},
-		when{&i.LastReport}, when{&i.LastCheckIn}, &i.Version, &i.Skew, &i.Agents, &i.CatalogName, &i.CatalogVersion, &consent, &i.Paused,
-		fixed{i.Statement[:]}, &i.Batches, &i.Cells, &i.Aside, &i.Refused, &i.Losses); err != nil {
+	if err := scan(&i.Account, &i.AccountName, &i.Key, &i.Environment, &i.Zone, sq.When(&i.Created), &i.Simulated, sq.When(&i.FirstReport),
+		sq.When(&i.LastReport), sq.When(&i.LastCheckIn), &i.Version, &i.Skew, &i.Agents, &i.CatalogName, &i.CatalogVersion, &consent, &i.Paused,
+		sq.Fixed(i.Statement[:]), &i.Batches, &i.Cells, &i.Aside, &i.Refused, &i.Losses); err != nil {
 		return err
 	}
 	return json.Unmarshal([]byte(consent), &i.Consent)
@@ -28,7 +29,7 @@ func scanInstallation(i *store.Installation, scan func(...any) error) error {
 
 // Installation implements store.Fleet.
 func (s *Store) Installation(ctx context.Context, account, key string) (store.Installation, error) {
-	i, err := one(rows(ctx, s.r, scanInstallation, installationColumns+`WHERE a.key = ? AND i.key = ?`, account, key))
+	i, err := sq.One(sq.Rows(ctx, s.r, scanInstallation, installationColumns+`WHERE a.key = ? AND i.key = ?`, account, key))
 	if err != nil {
 		return i, fmt.Errorf("reading installation %s/%s: %w", account, key, err)
 	}
@@ -54,7 +55,7 @@ func fleetFilter(q store.FleetQuery) (f filter) {
 		f.add(`coalesce(json_extract(i.consent, '$."' || ? || '"'), 'off') = ?`, strings.ReplaceAll(q.Category, `"`, ""), level)
 	}
 	if !q.SilentSince.IsZero() {
-		f.add("i.last_report < ?", ns(q.SilentSince))
+		f.add("i.last_report < ?", sq.NS(q.SilentSince))
 	}
 	if n := len(q.Environments); n > 0 {
 		f.where = append(f.where, "i.environment IN (?"+strings.Repeat(",?", n-1)+")")
@@ -72,7 +73,7 @@ func (s *Store) InstallationPage(ctx context.Context, q store.FleetQuery) (p sto
 		version string
 		n       int
 	}
-	versions, err := rows(ctx, s.r, func(c *count, scan func(...any) error) error { return scan(&c.version, &c.n) },
+	versions, err := sq.Rows(ctx, s.r, func(c *count, scan func(...any) error) error { return scan(&c.version, &c.n) },
 		`SELECT i.version, count(*) FROM installations i JOIN accounts a ON a.id = i.account`+f.String()+` GROUP BY i.version`, f.args...)
 	if err != nil {
 		return p, fmt.Errorf("counting installations: %w", err)
@@ -93,8 +94,8 @@ func (s *Store) InstallationPage(ctx context.Context, q store.FleetQuery) (p sto
 	case "last_report", "first_report", "version", "skew", "cells", "environment":
 		order = "i." + q.Sort + dir + ", a.key, i.key"
 	}
-	p.Rows, err = rows(ctx, s.r, scanInstallation, installationColumns+f.String()+` ORDER BY `+order+` LIMIT ? OFFSET ?`,
-		append(f.args, clampLimit(q.Limit, 50, 1000), max(q.Offset, 0))...)
+	p.Rows, err = sq.Rows(ctx, s.r, scanInstallation, installationColumns+f.String()+` ORDER BY `+order+` LIMIT ? OFFSET ?`,
+		append(f.args, sq.Clamp(q.Limit, 50, 1000), max(q.Offset, 0))...)
 	if err != nil {
 		return p, fmt.Errorf("listing installations: %w", err)
 	}
@@ -113,11 +114,11 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) ([]store.BatchR
 	if q.Epoch != (exchange.ID{}) {
 		f.add("b.epoch = ?", q.Epoch[:])
 	}
-	return rows(ctx, s.r, func(b *store.BatchRow, scan func(...any) error) error {
-		return scan(&b.Account, &b.Installation, fixed{b.Agent[:]}, fixed{b.Epoch[:]}, &b.Seq, fixed{b.Hash[:]}, &b.Bytes, &b.Cells, &b.Aside, when{&b.Received}, &b.Refused)
+	return sq.Rows(ctx, s.r, func(b *store.BatchRow, scan func(...any) error) error {
+		return scan(&b.Account, &b.Installation, sq.Fixed(b.Agent[:]), sq.Fixed(b.Epoch[:]), &b.Seq, sq.Fixed(b.Hash[:]), &b.Bytes, &b.Cells, &b.Aside, sq.When(&b.Received), &b.Refused)
 	}, `SELECT a.key, i.key, b.agent, b.epoch, b.seq, b.hash, b.bytes, b.cells, b.aside, b.received, b.refused
 		FROM batches b JOIN installations i ON i.id = b.installation JOIN accounts a ON a.id = i.account`+f.String()+` ORDER BY b.id DESC LIMIT ? OFFSET ?`,
-		append(f.args, clampLimit(q.Limit, 100, 10_000), max(q.Offset, 0))...)
+		append(f.args, sq.Clamp(q.Limit, 100, 10_000), max(q.Offset, 0))...)
 }
 
 // Overview implements store.Fleet.
@@ -130,7 +131,7 @@ func (s *Store) Overview(ctx context.Context) (o store.Overview, err error) {
 		count(CASE WHEN json_extract(consent, '$.usage') = 'totals' THEN 1 END),
 		count(CASE WHEN consent NOT LIKE '%"aggregate"%' AND consent NOT LIKE '%"totals"%' THEN 1 END)
 		FROM installations`).Scan(&o.Accounts, &o.Installations, &o.Reporting, &o.Agents, &o.Batches, &o.Cells, &o.Aside, &o.Quarantined, &o.Losses,
-		&o.Measures, when{&o.FirstReport}, when{&o.LastReport}, &o.ConsentAggregate, &o.ConsentTotals, &o.ConsentNothing)
+		&o.Measures, sq.When(&o.FirstReport), sq.When(&o.LastReport), &o.ConsentAggregate, &o.ConsentTotals, &o.ConsentNothing)
 	if err != nil {
 		return o, fmt.Errorf("counting the fleet: %w", err)
 	}
@@ -138,7 +139,7 @@ func (s *Store) Overview(ctx context.Context) (o store.Overview, err error) {
 		environment, version string
 		n                    int
 	}
-	counts, err := rows(ctx, s.r, func(c *count, scan func(...any) error) error { return scan(&c.environment, &c.version, &c.n) },
+	counts, err := sq.Rows(ctx, s.r, func(c *count, scan func(...any) error) error { return scan(&c.environment, &c.version, &c.n) },
 		`SELECT environment, version, count(*) FROM installations GROUP BY environment, version`)
 	if err != nil {
 		return o, fmt.Errorf("counting the fleet: %w", err)
@@ -170,21 +171,21 @@ func trouble(q store.TroubleQuery) (string, []any) {
 	if q.Installation != "" {
 		f.add("i.key = ?", q.Installation)
 	}
-	return f.String() + " ORDER BY x.id DESC LIMIT ? OFFSET ?", append(f.args, clampLimit(q.Limit, 100, 1000), max(q.Offset, 0))
+	return f.String() + " ORDER BY x.id DESC LIMIT ? OFFSET ?", append(f.args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))
 }
 
 // Quarantine implements store.Troubles.
 func (s *Store) Quarantine(ctx context.Context, q store.TroubleQuery) ([]store.Quarantined, error) {
 	where, args := trouble(q)
-	return rows(ctx, s.r, func(t *store.Quarantined, scan func(...any) error) error {
-		return scan(&t.ID, when{&t.At}, &t.Account, &t.Installation, fixed{t.Agent[:]}, fixed{t.Epoch[:]}, &t.Seq, fixed{t.Hash[:]}, &t.Code, &t.Message, &t.Bytes)
+	return sq.Rows(ctx, s.r, func(t *store.Quarantined, scan func(...any) error) error {
+		return scan(&t.ID, sq.When(&t.At), &t.Account, &t.Installation, sq.Fixed(t.Agent[:]), sq.Fixed(t.Epoch[:]), &t.Seq, sq.Fixed(t.Hash[:]), &t.Code, &t.Message, &t.Bytes)
 	}, `SELECT x.id, x.at, a.key, i.key, x.agent, x.epoch, x.seq, x.hash, x.code, x.message, x.bytes
 		FROM quarantine x JOIN installations i ON i.id = x.installation JOIN accounts a ON a.id = i.account`+where, args...)
 }
 
 // QuarantineBytes implements store.Troubles.
 func (s *Store) QuarantineBytes(ctx context.Context, id int64) ([]byte, error) {
-	b, err := one(rows(ctx, s.r, func(b *[]byte, scan func(...any) error) error { return scan(b) }, `SELECT raw FROM quarantine WHERE id = ?`, id))
+	b, err := sq.One(sq.Rows(ctx, s.r, func(b *[]byte, scan func(...any) error) error { return scan(b) }, `SELECT raw FROM quarantine WHERE id = ?`, id))
 	if err != nil {
 		return nil, fmt.Errorf("reading quarantined batch %d: %w", id, err)
 	}
@@ -194,8 +195,8 @@ func (s *Store) QuarantineBytes(ctx context.Context, id int64) ([]byte, error) {
 // Losses implements store.Troubles.
 func (s *Store) Losses(ctx context.Context, q store.TroubleQuery) ([]store.Loss, error) {
 	where, args := trouble(q)
-	return rows(ctx, s.r, func(l *store.Loss, scan func(...any) error) error {
-		return scan(&l.ID, when{&l.At}, &l.Account, &l.Installation, fixed{l.Agent[:]}, fixed{l.Epoch[:]}, &l.From, &l.To, &l.Why)
+	return sq.Rows(ctx, s.r, func(l *store.Loss, scan func(...any) error) error {
+		return scan(&l.ID, sq.When(&l.At), &l.Account, &l.Installation, sq.Fixed(l.Agent[:]), sq.Fixed(l.Epoch[:]), &l.From, &l.To, &l.Why)
 	}, `SELECT x.id, x.at, a.key, i.key, x.agent, x.epoch, x.first, x.last, x.why
 		FROM losses x JOIN installations i ON i.id = x.installation JOIN accounts a ON a.id = i.account`+where, args...)
 }
@@ -203,9 +204,9 @@ func (s *Store) Losses(ctx context.Context, q store.TroubleQuery) ([]store.Loss,
 // Aside implements store.Troubles.
 func (s *Store) Aside(ctx context.Context, q store.TroubleQuery) ([]store.Aside, error) {
 	where, args := trouble(q)
-	return rows(ctx, s.r, func(t *store.Aside, scan func(...any) error) error {
+	return sq.Rows(ctx, s.r, func(t *store.Aside, scan func(...any) error) error {
 		var sc scanned
-		err := scan(when{&t.At}, &t.Account, &t.Installation, fixed{t.Epoch[:]}, &t.Seq, &t.Equal,
+		err := scan(sq.When(&t.At), &t.Account, &t.Installation, sq.Fixed(t.Epoch[:]), &t.Seq, &t.Equal,
 			&sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts, &sc.start, &sc.form, &sc.lo, &sc.hi)
 		if err == nil {
 			t.Figure, err = sc.figure()
@@ -222,16 +223,16 @@ func (s *Store) Audit(ctx context.Context, q store.TroubleQuery) ([]store.AuditR
 		subject := q.Account + "/" + q.Installation
 		f.add(`(subject = ? OR substr(subject, 1, length(?2)) = ?2)`, strings.TrimSuffix(subject, "/"), subject)
 	}
-	return rows(ctx, s.r, func(a *store.AuditRow, scan func(...any) error) error {
-		return scan(&a.ID, when{&a.At}, &a.Actor, &a.Action, &a.Subject, &a.Detail)
+	return sq.Rows(ctx, s.r, func(a *store.AuditRow, scan func(...any) error) error {
+		return scan(&a.ID, sq.When(&a.At), &a.Actor, &a.Action, &a.Subject, &a.Detail)
 	}, `SELECT id, at, actor, action, subject, detail FROM audit`+f.String()+` ORDER BY id DESC LIMIT ? OFFSET ?`,
-		append(f.args, clampLimit(q.Limit, 100, 1000), max(q.Offset, 0))...)
+		append(f.args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))...)
 }
 
 // AddAudit implements store.Auditor.
 func (s *Store) AddAudit(ctx context.Context, a store.AuditRow) error {
 	err := s.write(ctx, func(tx *sql.Conn) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, subject, detail) VALUES (?,?,?,?,?)`, ns(a.At), a.Actor, a.Action, a.Subject, a.Detail)
+		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, actor, action, subject, detail) VALUES (?,?,?,?,?)`, sq.NS(a.At), a.Actor, a.Action, a.Subject, a.Detail)
 		return err
 	})
 	if err != nil {

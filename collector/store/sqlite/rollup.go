@@ -9,36 +9,12 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 const kindActiveUsers = string(catalog.ActiveUsers)
-
-// rollable reports whether windows of the series add up: counts and seconds do, distinct
-// users do only across people's weeks (which are not cut finer here), gauges never.
-func rollable(s *store.Series) bool {
-	switch s.Field {
-	case report.Value:
-		if s.Kind == string(catalog.ActiveUsers) {
-			return s.Grain == report.Week || s.Grain == report.Month
-		}
-		if s.Kind != string(catalog.Count) {
-			return false
-		}
-	case report.New, report.Retained, report.Resurrected, report.Dormant:
-		return s.Grain == report.Week || s.Grain == report.Month
-	case report.Count, report.Sum, report.Increase, report.Up, report.Down, report.Maintenance,
-		report.Unseen, report.Incidents, report.Good, report.Valid:
-	default:
-		return false
-	}
-	switch s.Grain {
-	case report.FiveMinutes, report.Hour, report.Day, report.Week, report.Month:
-		return true
-	}
-	return false
-}
 
 // periodKey is an installation's period of a line, before the accounts are brought up to date.
 type periodKey struct {
@@ -119,7 +95,7 @@ func (a *applying) flushPeriods() error {
 		if _, err := a.exec(`INSERT INTO installation_periods (installation, line, period, start, grain, lo, hi, exact, banded, suppressed, unknown)
 			VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET lo = lo + excluded.lo, hi = hi + excluded.hi, exact = exact + excluded.exact,
 			banded = banded + excluded.banded, suppressed = suppressed + excluded.suppressed, unknown = unknown + excluded.unknown`,
-			k.installation, k.line, int64(k.period), k.start, int64(k.grain), s.Lo, number(s.Hi), s.exact, s.banded, s.suppressed, s.unknown); err != nil {
+			k.installation, k.line, int64(k.period), k.start, int64(k.grain), s.Lo, sq.Number(s.Hi), s.exact, s.banded, s.suppressed, s.unknown); err != nil {
 			return err
 		}
 		ak := accountKey{k.account, k.environment, k.line, k.period, k.start, k.union}
@@ -243,7 +219,7 @@ func (a *applying) putAccount(account int64, environment string, line int64, per
 		old.Hi = hi.Float64
 	}
 	if _, err := a.exec(`INSERT OR REPLACE INTO account_periods (account, line, period, environment, start, lo, hi, exact, banded, suppressed, unknown, windows)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`, account, line, int64(period), environment, start, now.Lo, number(now.Hi), now.Exact, now.Banded,
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`, account, line, int64(period), environment, start, now.Lo, sq.Number(now.Hi), now.Exact, now.Banded,
 		now.Suppressed, now.Unknown, now.windows); err != nil {
 		return err
 	}

@@ -19,16 +19,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"runtime"
 	"strconv"
 	"sync"
-	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
@@ -56,7 +55,7 @@ type Store struct {
 	known      memory
 	statements map[string]*sql.Stmt // of Apply, prepared on conn
 
-	hot hot // of what every batch asks
+	hot *sq.Hot // of what every batch asks
 
 	catMu    sync.Mutex
 	catalogs map[exchange.Hash]*catalog.Catalog // parsed; a handful
@@ -97,7 +96,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.r, err = sql.Open("sqlite", dsn(c, "NORMAL", true)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening %s: %w", c.Path, err), s.w.Close())
 	}
-	s.hot = hot{db: s.r, stmts: map[string]*sql.Stmt{}}
+	s.hot = sq.NewHot(s.r)
 	s.r.SetMaxOpenConns(c.Readers)
 	s.r.SetMaxIdleConns(c.Readers)
 	if s.conn, err = s.w.Conn(ctx); err != nil {
@@ -160,7 +159,7 @@ func (s *Store) Close() error {
 	for _, st := range s.statements {
 		errs = append(errs, st.Close())
 	}
-	return errors.Join(append(errs, s.hot.close(), s.r.Close(), s.conn.Close(), s.w.Close())...)
+	return errors.Join(append(errs, s.hot.Close(), s.r.Close(), s.conn.Close(), s.w.Close())...)
 }
 
 // Check runs SQLite's own integrity check.
@@ -201,146 +200,5 @@ func (s *Store) write(ctx context.Context, f func(*sql.Conn) error) error {
 
 // set runs one statement that must change a row.
 func (s *Store) set(ctx context.Context, query string, args ...any) error {
-	return s.write(ctx, func(tx *sql.Conn) error { return changed(tx.ExecContext(ctx, query, args...)) })
-}
-
-// rows reads every row of a query.
-func rows[T any](ctx context.Context, q querier, scan func(*T, func(...any) error) error, query string, args ...any) ([]T, error) {
-	rs, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rs.Close()
-	var out []T
-	for rs.Next() {
-		var t T
-		if err := scan(&t, rs.Scan); err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, rs.Err()
-}
-
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-// hot is the reading pool with statements that stay prepared: preparing costs as much as
-// running where a query finds one row.
-type hot struct {
-	db    *sql.DB
-	mu    sync.Mutex // guards stmts
-	stmts map[string]*sql.Stmt
-}
-
-func (h *hot) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if st := h.stmts[query]; st != nil {
-		return st, nil
-	}
-	st, err := h.db.PrepareContext(ctx, query)
-	if err == nil {
-		h.stmts[query] = st
-	}
-	return st, err
-}
-
-func (h *hot) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	st, err := h.stmt(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return st.QueryContext(ctx, args...)
-}
-
-func (h *hot) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	st, err := h.stmt(ctx, query)
-	if err != nil {
-		return h.db.QueryRowContext(ctx, query, args...) // gives the same error at Scan
-	}
-	return st.QueryRowContext(ctx, args...)
-}
-
-func (h *hot) close() (err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, st := range h.stmts {
-		err = errors.Join(err, st.Close())
-	}
-	return err
-}
-
-// one maps the absence of a row to store.ErrNotFound.
-func one[T any](all []T, err error) (T, error) {
-	var zero T
-	switch {
-	case err != nil:
-		return zero, err
-	case len(all) == 0:
-		return zero, store.ErrNotFound
-	}
-	return all[0], nil
-}
-
-func changed(r sql.Result, err error) error {
-	if err != nil {
-		return err
-	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, store.ErrNotFound)
-	}
-	return nil
-}
-
-func ns(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
-}
-
-// when scans a time.
-type when struct{ to *time.Time }
-
-func (w when) Scan(v any) error {
-	n, ok := v.(int64)
-	if !ok && v != nil {
-		return fmt.Errorf("reading a time from %T", v)
-	}
-	*w.to = time.Time{}
-	if n != 0 {
-		*w.to = time.Unix(0, n).UTC()
-	}
-	return nil
-}
-
-// fixed scans a blob of a known length into an array; an empty one is zero.
-type fixed struct{ to []byte }
-
-func (f fixed) Scan(v any) error {
-	b, ok := v.([]byte)
-	if !ok || len(b) != len(f.to) && len(b) != 0 {
-		return fmt.Errorf("reading an id of %d bytes from %T", len(f.to), v)
-	}
-	clear(f.to)
-	copy(f.to, b)
-	return nil
-}
-
-// number is NULL for an open top.
-func number(f float64) any {
-	if math.IsInf(f, 1) {
-		return nil
-	}
-	return f
-}
-
-func clampLimit(n, def, most int) int {
-	if n <= 0 {
-		return def
-	}
-	return min(n, most)
+	return s.write(ctx, func(tx *sql.Conn) error { return sq.Changed(tx.ExecContext(ctx, query, args...)) })
 }

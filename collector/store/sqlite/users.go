@@ -9,21 +9,22 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
 // Through implements store.Writer.
 func (s *Store) Through(ctx context.Context, agent exchange.ID, limit int) ([]exchange.Through, error) {
-	return rows(ctx, s.r, func(t *exchange.Through, scan func(...any) error) error {
-		err := scan(fixed{t.Epoch[:]}, &t.Stored)
+	return sq.Rows(ctx, s.r, func(t *exchange.Through, scan func(...any) error) error {
+		err := scan(sq.Fixed(t.Epoch[:]), &t.Stored)
 		t.Queued = t.Stored
 		return err
-	}, `SELECT epoch, seq FROM marks WHERE agent = ? ORDER BY at DESC LIMIT ?`, agent[:], clampLimit(limit, 8, 1000))
+	}, `SELECT epoch, seq FROM marks WHERE agent = ? ORDER BY at DESC LIMIT ?`, agent[:], sq.Clamp(limit, 8, 1000))
 }
 
 // Mark implements store.Writer.
 func (s *Store) Mark(ctx context.Context, agent, epoch exchange.ID) (seq uint64, hash exchange.Hash, err error) {
-	err = s.hot.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE agent = ? AND epoch = ?`, agent[:], epoch[:]).Scan(&seq, fixed{hash[:]})
+	err = s.hot.QueryRowContext(ctx, `SELECT seq, hash FROM marks WHERE agent = ? AND epoch = ?`, agent[:], epoch[:]).Scan(&seq, sq.Fixed(hash[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -35,7 +36,7 @@ func (s *Store) Mark(ctx context.Context, agent, epoch exchange.ID) (seq uint64,
 
 // Judged implements store.Arrivals.
 func (s *Store) Judged(ctx context.Context, agent, epoch exchange.ID, seq uint64) (h exchange.Hash, refused string, err error) {
-	err = s.hot.QueryRowContext(ctx, `SELECT hash, refused FROM batches WHERE agent = ? AND epoch = ? AND seq = ?`, agent[:], epoch[:], seq).Scan(fixed{h[:]}, &refused)
+	err = s.hot.QueryRowContext(ctx, `SELECT hash, refused FROM batches WHERE agent = ? AND epoch = ? AND seq = ?`, agent[:], epoch[:], seq).Scan(sq.Fixed(h[:]), &refused)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrNotFound
 	}
@@ -50,7 +51,7 @@ func (s *Store) Incident(ctx context.Context, q store.Quarantined, raw []byte) e
 	err := s.write(ctx, func(tx *sql.Conn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO quarantine (at, installation, agent, epoch, seq, hash, code, message, bytes, raw)
 			SELECT ?, installation, id, ?, ?, ?, ?, ?, ?, ? FROM agents WHERE id = ? ON CONFLICT DO NOTHING`,
-			ns(q.At), q.Epoch[:], q.Seq, q.Hash[:], q.Code, q.Message, q.Bytes, notNil(raw), q.Agent[:])
+			sq.NS(q.At), q.Epoch[:], q.Seq, q.Hash[:], q.Code, q.Message, q.Bytes, notNil(raw), q.Agent[:])
 		return err
 	})
 	if err != nil {
@@ -71,7 +72,7 @@ func (s *Store) AddLoss(ctx context.Context, l store.Loss) error {
 func addLoss(ctx context.Context, tx *sql.Conn, l store.Loss) error {
 	r, err := tx.ExecContext(ctx, `INSERT INTO losses (at, installation, agent, epoch, first, last, why)
 		SELECT ?, installation, id, ?, ?, ?, ? FROM agents WHERE id = ? ON CONFLICT DO NOTHING`,
-		ns(l.At), l.Epoch[:], l.From, l.To, l.Why, l.Agent[:])
+		sq.NS(l.At), l.Epoch[:], l.From, l.To, l.Why, l.Agent[:])
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func addLoss(ctx context.Context, tx *sql.Conn, l store.Loss) error {
 // PutUser implements store.Users.
 func (s *Store) PutUser(ctx context.Context, u store.User) error {
 	err := s.set(ctx, `INSERT INTO users (name, role, password, created, disabled) VALUES (?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET
-		role = excluded.role, password = excluded.password, disabled = excluded.disabled`, u.Name, u.Role, u.Password, ns(u.Created), u.Disabled)
+		role = excluded.role, password = excluded.password, disabled = excluded.disabled`, u.Name, u.Role, u.Password, sq.NS(u.Created), u.Disabled)
 	if err != nil {
 		return fmt.Errorf("keeping user %s: %w", u.Name, err)
 	}
@@ -93,12 +94,12 @@ func (s *Store) PutUser(ctx context.Context, u store.User) error {
 }
 
 func scanUser(u *store.User, scan func(...any) error) error {
-	return scan(&u.Name, &u.Role, &u.Password, when{&u.Created}, &u.Disabled)
+	return scan(&u.Name, &u.Role, &u.Password, sq.When(&u.Created), &u.Disabled)
 }
 
 // User implements store.Users.
 func (s *Store) User(ctx context.Context, name string) (store.User, error) {
-	u, err := one(rows(ctx, s.r, scanUser, `SELECT name, role, password, created, disabled FROM users WHERE name = ?`, name))
+	u, err := sq.One(sq.Rows(ctx, s.r, scanUser, `SELECT name, role, password, created, disabled FROM users WHERE name = ?`, name))
 	if err != nil {
 		return u, fmt.Errorf("reading user %s: %w", name, err)
 	}
@@ -107,7 +108,7 @@ func (s *Store) User(ctx context.Context, name string) (store.User, error) {
 
 // UserList implements store.Users.
 func (s *Store) UserList(ctx context.Context) ([]store.User, error) {
-	return rows(ctx, s.r, scanUser, `SELECT name, role, password, created, disabled FROM users ORDER BY name`)
+	return sq.Rows(ctx, s.r, scanUser, `SELECT name, role, password, created, disabled FROM users ORDER BY name`)
 }
 
 // DeleteUser implements store.Users.
@@ -116,7 +117,7 @@ func (s *Store) DeleteUser(ctx context.Context, name string) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM secrets WHERE user = ?`, name); err != nil {
 			return err
 		}
-		return changed(tx.ExecContext(ctx, `DELETE FROM users WHERE name = ?`, name))
+		return sq.Changed(tx.ExecContext(ctx, `DELETE FROM users WHERE name = ?`, name))
 	})
 	if err != nil {
 		return fmt.Errorf("deleting user %s: %w", name, err)
@@ -129,7 +130,7 @@ func (s *Store) PutSecret(ctx context.Context, x store.Secret) error {
 	scopes, err := json.Marshal(x.Scopes)
 	if err == nil {
 		err = s.set(ctx, `INSERT INTO secrets (kind, hash, user, label, scopes, created, expires, last_used) VALUES (?,?,?,?,?,?,?,?)`,
-			string(x.Kind), x.Hash[:], x.User, x.Label, string(scopes), ns(x.Created), ns(x.Expires), ns(x.LastUsed))
+			string(x.Kind), x.Hash[:], x.User, x.Label, string(scopes), sq.NS(x.Created), sq.NS(x.Expires), sq.NS(x.LastUsed))
 	}
 	if err != nil {
 		return fmt.Errorf("keeping a %s of %s: %w", x.Kind, x.User, err)
@@ -141,7 +142,7 @@ const secretColumns = `kind, hash, user, label, scopes, created, expires, last_u
 
 func scanSecret(x *store.Secret, scan func(...any) error) error {
 	var scopes string
-	if err := scan(&x.Kind, fixed{x.Hash[:]}, &x.User, &x.Label, &scopes, when{&x.Created}, when{&x.Expires}, when{&x.LastUsed}); err != nil {
+	if err := scan(&x.Kind, sq.Fixed(x.Hash[:]), &x.User, &x.Label, &scopes, sq.When(&x.Created), sq.When(&x.Expires), sq.When(&x.LastUsed)); err != nil {
 		return err
 	}
 	return json.Unmarshal([]byte(scopes), &x.Scopes)
@@ -152,14 +153,14 @@ const touchEvery = time.Minute
 
 // UseSecret implements store.Secrets.
 func (s *Store) UseSecret(ctx context.Context, kind store.SecretKind, hash exchange.Hash, now time.Time) (store.Secret, error) {
-	x, err := one(rows(ctx, s.r, scanSecret, `SELECT `+secretColumns+` FROM secrets WHERE kind = ? AND hash = ? AND (expires = 0 OR expires > ?)`,
-		string(kind), hash[:], ns(now)))
+	x, err := sq.One(sq.Rows(ctx, s.r, scanSecret, `SELECT `+secretColumns+` FROM secrets WHERE kind = ? AND hash = ? AND (expires = 0 OR expires > ?)`,
+		string(kind), hash[:], sq.NS(now)))
 	switch {
 	case err != nil:
 	case kind == store.LoginLink: // whoever deletes it has it
 		err = s.set(ctx, `DELETE FROM secrets WHERE kind = ? AND hash = ?`, string(kind), hash[:])
 	case now.Sub(x.LastUsed) > touchEvery:
-		if err = s.set(ctx, `UPDATE secrets SET last_used = ? WHERE kind = ? AND hash = ?`, ns(now), string(kind), hash[:]); err == nil {
+		if err = s.set(ctx, `UPDATE secrets SET last_used = ? WHERE kind = ? AND hash = ?`, sq.NS(now), string(kind), hash[:]); err == nil {
 			x.LastUsed = now
 		}
 	}
@@ -171,7 +172,7 @@ func (s *Store) UseSecret(ctx context.Context, kind store.SecretKind, hash excha
 
 // SecretList implements store.Secrets.
 func (s *Store) SecretList(ctx context.Context, kind store.SecretKind, user string) ([]store.Secret, error) {
-	return rows(ctx, s.r, scanSecret, `SELECT `+secretColumns+` FROM secrets WHERE kind = ?1 AND (?2 = '' OR user = ?2) ORDER BY created DESC`, string(kind), user)
+	return sq.Rows(ctx, s.r, scanSecret, `SELECT `+secretColumns+` FROM secrets WHERE kind = ?1 AND (?2 = '' OR user = ?2) ORDER BY created DESC`, string(kind), user)
 }
 
 // DeleteSecret implements store.Secrets.
@@ -185,7 +186,7 @@ func (s *Store) DeleteSecret(ctx context.Context, kind store.SecretKind, hash ex
 // ExpireSecrets implements store.Secrets.
 func (s *Store) ExpireSecrets(ctx context.Context, now time.Time) error {
 	return s.write(ctx, func(tx *sql.Conn) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM secrets WHERE expires > 0 AND expires <= ?`, ns(now))
+		_, err := tx.ExecContext(ctx, `DELETE FROM secrets WHERE expires > 0 AND expires <= ?`, sq.NS(now))
 		return err
 	})
 }
