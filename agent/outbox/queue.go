@@ -17,9 +17,11 @@ const (
 	ReasonDamaged   = "damaged_at_rest"    // its file cannot be read any more
 	ReasonMoved     = "moved_to_new_epoch" // its cells went into another batch
 	ReasonWithdrawn = "consent_withdrawn"  // some of its cells may not leave any more; the rest moved
-	ReasonNoGap     = "not_in_this_outbox" // the collector refused a batch we do not have
-	maxResend       = 100_000              // batches a collector can ask for again at once: eleven years of hourly ones
 )
+
+// maxResend is how many batches a collector can ask for again at once: eleven years of hourly
+// ones.
+const maxResend = 100_000
 
 // Next is the batch whose turn it is: within an epoch the oldest, among the epochs in turn,
 // the newest first. It is the same until it is settled or rewound. It was marked as sent

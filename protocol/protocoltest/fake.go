@@ -51,7 +51,6 @@ type FakeCollector struct {
 	faults []Fault
 	calls  map[string]int // by path
 	seen   []byte         // everything that came in, for searching
-	skew   time.Duration  // of the newest request
 }
 
 type fakeToken struct {

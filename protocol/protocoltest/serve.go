@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/fieldpost/fieldpost/protocol/batch"
@@ -45,9 +44,6 @@ func (f *FakeCollector) note(r *http.Request, body []byte) {
 	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
 	_ = r.Header.Write(&b)
 	f.seen = append(append(f.seen, b.Bytes()...), body...)
-	if t, err := strconv.ParseInt(r.Header.Get(exchange.HeaderTime), 10, 64); err == nil {
-		f.skew = time.Unix(t, 0).Sub(f.cfg.Now())
-	}
 }
 
 // reply is an answer before it is signed.
