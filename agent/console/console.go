@@ -1,66 +1,243 @@
-// Package console is the site's own web page: what the product does here, what leaves, what
+// Package console is the site's own web page: what the product does here, what would leave, what
 // left, and the customer's decision about it.
 //
 // Invariants: no page without a login; no request to anywhere but itself; no view of one
-// person; every change is a POST with a token of its session; what the pages show is what
-// the control interface gives without exact figures.
+// person, and no exact figure: it shows what control.Site gives without asking for those; every
+// change is a POST that carries the token of its session; HTML is made by package markup alone.
+// A page waits a bounded time for figures and shows the rest with its next load.
 //
-// State on disk, in the state directory: console-login.json (0600), the one-time login
-// links that were made and not yet used. Sessions live in memory only.
+// State on disk, in the folder console of the state directory (0700):
+//
+//	address                where it listens; there while it runs, or after a crash
+//	login-UNIXTIME-SHA256  a login link that was not used: when it ends, the hash of its token
+//	rejected.json          the catalog the customer said no to
+//
+// Sessions live in memory: a restart ends them. Crash points: a link is used up by removing its
+// file, and a crash before the session exists costs the link, never gives two logins. A stale
+// address is harmless: LoginLink looks whether somebody listens there.
 package console
 
 import (
 	"context"
+	"crypto/sha256"
+	_ "embed" // the style sheet, the script and the icon
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
+	m "github.com/fieldpost/fieldpost/agent/console/markup"
 	"github.com/fieldpost/fieldpost/agent/control"
 )
+
+//go:embed assets/style.css
+var styleSheet string
+
+//go:embed assets/console.js
+var script string
+
+//go:embed assets/icon.svg
+var icon string
 
 // Config is what the console needs.
 type Config struct {
 	Site    control.Site
-	Dir     string // the state directory
-	Address string // host:port it listens on, for the links and the Host check
-	Logger  *slog.Logger
+	Dir     string       // the state directory
+	Address string       // host:port it listens on; the name in login links and in the Host check
+	Logger  *slog.Logger // default: none
 }
 
 // Console serves the site's pages.
-type Console struct{ cfg Config }
-
-// New is a console; it listens when Serve is called.
-func New(cfg Config) *Console {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Console{cfg: cfg}
+type Console struct {
+	cfg     Config
+	log     *slog.Logger
+	address string // as a browser on this machine reaches it
+	cookie  string
+	door    *door
+	asker   *asker
+	books   catalogs
+	handler http.Handler
 }
 
-// Serve answers on l until ctx ends.
+// New is a console; nothing is on disk and nobody listens until Serve.
+func New(cfg Config) *Console {
+	c := &Console{cfg: cfg, log: cfg.Logger}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.address, c.cookie = reach(cfg.Address)
+	c.door = &door{room: roomDir(cfg.Dir), now: time.Now, open: map[[sha256.Size]byte]*session{}}
+	c.asker = newAsker(cfg.Site)
+	c.handler = c.guard(c.routes())
+	return c
+}
+
+// reach is the address a browser on this machine uses, and the name of the cookie: cookies do
+// not know ports, and two agents on a machine must not log each other out.
+func reach(address string) (string, string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, "fieldpost"
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), "fieldpost-" + port
+}
+
+// Serve answers on l until ctx ends, and waits for what it began.
 func (c *Console) Serve(ctx context.Context, l net.Listener) error {
+	if err := c.door.publish(c.address); err != nil {
+		l.Close()
+		return err
+	}
+	defer os.Remove(filepath.Join(c.door.room, addressFile)) // what stays is harmless, see the package comment
+	life, end := context.WithCancel(ctx)
+	c.asker.during(life)
+	defer c.asker.close()
+	defer end()
 	s := &http.Server{
-		Handler:           http.NotFoundHandler(),
+		Handler:           c.handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      time.Minute, // a ledger's raw bytes to a slow disk
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelWarn),
 	}
-	done := context.AfterFunc(ctx, func() { s.Close() })
-	defer done()
-	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if s.Shutdown(late) != nil {
+			s.Close() // cuts whoever did not finish
+		}
+	})
+	err := s.Serve(l)
+	if !stop() {
+		<-closed
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the console: %w", err)
 	}
 	return nil
 }
 
-// LoginLink makes a one-time login link through the state directory, so only the state's
-// owner can make one. It is valid for 15 minutes and for one use.
-func LoginLink(dir string) (string, error) {
-	return "", errors.New("making a login link: the console is not built in")
+// routes are all there are. What is not behind in needs no login: it tells nothing.
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /style.css", asset("text/css; charset=utf-8", styleSheet))
+	mux.HandleFunc("GET /console.js", asset("text/javascript; charset=utf-8", script))
+	mux.HandleFunc("GET /icon.svg", asset("image/svg+xml", icon))
+	mux.HandleFunc("GET /login", c.loginPage)
+	mux.HandleFunc("POST /login", c.login)
+
+	mux.HandleFunc("GET /{$}", c.page(c.health))
+	mux.HandleFunc("GET /use", c.page(c.use))
+	mux.HandleFunc("GET /use/{measure}", c.page(c.useOne))
+	mux.HandleFunc("GET /leaves", c.page(c.leaves))
+	mux.HandleFunc("GET /left", c.page(c.left))
+	mux.HandleFunc("GET /left/{no}", c.page(c.leftOne))
+	mux.HandleFunc("GET /left/{no}/raw", c.in(c.raw))
+	mux.HandleFunc("GET /consent", c.page(c.consent))
+
+	mux.HandleFunc("POST /consent/review", c.act(c.review))
+	mux.HandleFunc("POST /consent/decide", c.act(c.decide))
+	mux.HandleFunc("POST /consent/accept", c.act(c.accept))
+	mux.HandleFunc("POST /consent/reject", c.act(c.reject))
+	mux.HandleFunc("POST /pause", c.act(c.pause))
+	mux.HandleFunc("POST /send", c.act(c.send))
+	mux.HandleFunc("POST /left/verify", c.act(c.verify))
+	mux.HandleFunc("POST /logout", c.act(c.logout))
+	mux.HandleFunc("/", c.in(func(w http.ResponseWriter, r *http.Request, _ *session) {
+		refuse(w, http.StatusNotFound, "no_such_page", "There is no such page.", "Go back to the console's first page.")
+	}))
+	return mux
+}
+
+// asset serves one embedded file. Its address carries its hash, so it may be kept.
+func asset(kind, content string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		w.Write([]byte(content)) // the browser sees a cut answer
+	}
+}
+
+// version of an embedded file in its address.
+func version(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:4])
+}
+
+// in lets a request pass that has a session.
+func (c *Console) in(next func(http.ResponseWriter, *http.Request, *session)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s := c.door.of(r, c.cookie)
+		if s == nil {
+			c.refuseLogin(w, http.StatusUnauthorized, "")
+			return
+		}
+		next(w, r, s)
+	}
+}
+
+// act is a change: a POST with a session and its token.
+func (c *Console) act(next func(*request) (*view, error)) http.HandlerFunc {
+	return c.in(func(w http.ResponseWriter, r *http.Request, s *session) {
+		if !tokenOf(w, r, s) {
+			refuse(w, http.StatusForbidden, "form_expired", "The form is too old or too large.", "Load the page again and send the form once more.")
+			return
+		}
+		c.answer(w, r, s, next)
+	})
+}
+
+// page is a page to look at.
+func (c *Console) page(next func(*request) (*view, error)) http.HandlerFunc {
+	return c.in(func(w http.ResponseWriter, r *http.Request, s *session) { c.answer(w, r, s, next) })
+}
+
+// loginPage asks before it uses a link up: a mail scanner or a browser that loads ahead must not.
+func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
+	if c.door.of(r, c.cookie) != nil {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	link := r.URL.Query().Get("link")
+	if link == "" {
+		c.refuseLogin(w, http.StatusUnauthorized, "")
+		return
+	}
+	plain(w, http.StatusOK, "Log in",
+		m.El("p", m.Text("This link opens the console of the Fieldpost agent on this machine. It works once.")),
+		m.El("form", m.Attr("method", "post"), m.Action(m.At("/login")),
+			m.El("input", m.Attr("type", "hidden"), m.Attr("name", "link"), m.Attr("value", link)),
+			m.El("button", m.Class("main"), m.Attr("type", "submit"), m.Text("Open the console"))))
+}
+
+func (c *Console) login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := c.door.redeem(r.PostFormValue("link")); err != nil {
+		if err != errLink { // the bare one is an ordinary wrong link
+			c.log.Warn("login refused", "error", err)
+		}
+		c.refuseLogin(w, http.StatusForbidden, "This link was used, is older than 15 minutes, or was never made here.")
+		return
+	}
+	c.log.Info("console opened", "from", r.RemoteAddr)
+	http.SetCookie(w, &http.Cookie{Name: c.cookie, Value: c.door.enter(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (c *Console) logout(q *request) (*view, error) {
+	c.door.leave(q.Request, c.cookie)
+	http.SetCookie(q.w, &http.Cookie{Name: c.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	return &view{to: m.At("/login")}, nil
 }

@@ -1,0 +1,357 @@
+package console
+
+import (
+	"math"
+	"slices"
+
+	"github.com/fieldpost/fieldpost/agent/console/chart"
+	m "github.com/fieldpost/fieldpost/agent/console/markup"
+)
+
+// pick is one line of a chart.
+type pick struct {
+	name string
+	of   func(point) *float64
+}
+
+// lines draws parts of the figures as lines, and the range between two of them behind.
+func (d *drawing) lines(p *picture, picks []pick, ranges func(point) (lo, hi *float64)) {
+	starts, index := d.windows()
+	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Ticks: d.labels(starts), Write: d.amount}
+	for k, pk := range picks {
+		s := chart.Series{Values: make([]chart.Value, len(starts)), Faint: k > 0}
+		if len(picks) > 1 {
+			s.Name = pk.name
+		}
+		for _, x := range d.points {
+			i, ok := index[x.start]
+			v := pk.of(x)
+			switch {
+			case !ok || x.dims != "":
+			case x.form == chart.Exact && v != nil:
+				s.Values[i] = chart.Value{Form: chart.Exact, Lo: *v, Hi: *v, Tip: windowText(d.g, x.start) + ": " + pk.name + " " + d.amount(*v)}
+			case x.form == chart.Withheld:
+				s.Values[i] = chart.Value{Form: chart.Withheld, Tip: windowText(d.g, x.start) + ": withheld"}
+			}
+		}
+		c.Series = append(c.Series, s)
+	}
+	if ranges != nil {
+		c.Ranges = make([]chart.Value, len(starts))
+		for _, x := range d.points {
+			if i, ok := index[x.start]; ok && x.form == chart.Exact {
+				if lo, hi := ranges(x); lo != nil && hi != nil {
+					c.Ranges[i] = chart.Value{Form: chart.Exact, Lo: *lo, Hi: *hi}
+				}
+			}
+		}
+	}
+	p.chart, p.legend = c.Draw(), marks(c.Series)
+}
+
+// split draws one number per window: the total, or a line for each of the largest values of a
+// breakdown.
+func (d *drawing) split(p *picture, of func(point) (lo, hi float64, ok bool), all bool) {
+	const most = 5
+	starts, index := d.windows()
+	sums := map[string]float64{}
+	for _, x := range d.points {
+		if lo, _, ok := of(x); ok {
+			sums[x.dims] += lo
+		}
+	}
+	names := make([]string, 0, len(sums))
+	for k := range sums {
+		names = append(names, k)
+	}
+	slices.SortFunc(names, func(a, b string) int { return int(sign(int64(sums[b] - sums[a]))) })
+	if len(names) > most {
+		names = names[:most]
+	}
+	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Ticks: d.labels(starts), Write: d.amount, Compact: !all}
+	for k, name := range names {
+		s := chart.Series{Name: name, Values: make([]chart.Value, len(starts)), Faint: k > 0}
+		for _, x := range d.points {
+			i, ok := index[x.start]
+			if !ok || x.dims != name {
+				continue
+			}
+			lo, hi, ok := of(x)
+			tip := windowText(d.g, x.start) + ": "
+			if name != "" {
+				tip += name + " "
+			}
+			switch {
+			case x.form == chart.Withheld:
+				tip += "withheld"
+			case !ok:
+				continue
+			default:
+				tip += rangeText(lo, hi, d.amount)
+			}
+			s.Values[i] = chart.Value{Form: x.form, Lo: lo, Hi: hi, Tip: tip}
+		}
+		if name != "" { // a breakdown has lines only where it is not nought
+			for i := range s.Values {
+				if s.Values[i].Form == chart.Unknown {
+					s.Values[i] = chart.Value{Form: chart.Exact}
+				}
+			}
+		}
+		c.Series = append(c.Series, s)
+	}
+	p.chart, p.legend = c.Draw(), marks(c.Series)
+	if len(names) > 1 || names[0] != "" {
+		p.number = m.Text(plural(len(sums), "value", "values"))
+		p.note, p.noteTime = "", nil
+	}
+}
+
+// marks are what the legend explains: nothing where all is exact.
+func marks(ss []chart.Series) []string {
+	has := map[chart.Form]bool{}
+	for _, v := range ss[0].Values {
+		has[v.Form] = true
+	}
+	if len(has) == 1 && has[chart.Exact] {
+		return nil
+	}
+	var out []string
+	for _, f := range []struct {
+		form chart.Form
+		word string
+	}{{chart.Exact, "exact"}, {chart.Band, "band"}, {chart.Withheld, "withheld"}, {chart.Unknown, "unknown"}} {
+		if has[f.form] {
+			out = append(out, f.word)
+		}
+	}
+	return out
+}
+
+// histogram draws where the 95th percentile lies: the bucket that holds it.
+func (d *drawing) histogram(p *picture, last point) {
+	starts, index := d.windows()
+	s := chart.Series{Values: make([]chart.Value, len(starts))}
+	for _, x := range d.points {
+		i, ok := index[x.start]
+		if !ok || x.form != chart.Exact {
+			continue
+		}
+		if lo, hi, ok := quantile(x.parts.Buckets, d.bounds, 0.95); ok {
+			s.Values[i] = chart.Value{Form: chart.Band, Lo: lo, Hi: hi, Tip: windowText(d.g, x.start) + ": " + rangeText(lo, hi, d.amount)}
+		}
+	}
+	p.number, p.note = m.Text(amount(value(last.parts.Count))), "samples ·"
+	if lo, hi, ok := quantile(last.parts.Buckets, d.bounds, 0.95); ok {
+		p.number, p.note = interval(lo, hi, d.amount, "95 %"), "of "+amount(value(last.parts.Count))+" are at or below ·"
+	}
+	c := chart.Lines{Label: d.ms.Question + " Where the 95th percentile lies. Chart; the table is below it.", Series: []chart.Series{s}, Ticks: d.labels(starts), Write: d.amount}
+	p.chart, p.legend = c.Draw(), marks(c.Series)
+}
+
+// quantile is the bucket in which the q-quantile lies (nearest rank).
+func quantile(buckets, bounds []float64, q float64) (lo, hi float64, ok bool) {
+	all := 0.0
+	for _, n := range buckets {
+		all += n
+	}
+	if all == 0 || len(buckets) != len(bounds)+1 {
+		return 0, 0, false
+	}
+	rank, seen := math.Ceil(q*all), 0.0
+	for i, n := range buckets {
+		seen += n
+		if seen < rank {
+			continue
+		}
+		if i > 0 {
+			lo = bounds[i-1]
+		}
+		hi = math.Inf(1)
+		if i < len(bounds) {
+			hi = bounds[i]
+		}
+		return lo, hi, true
+	}
+	return 0, 0, false
+}
+
+// budgetDays is the span over which a promise is judged here.
+const budgetDays = 28
+
+// recent are the points of the last 28 days.
+func (d *drawing) recent() []point {
+	var out []point
+	for _, x := range d.points {
+		at := x.start
+		if d.g.Civil() {
+			at *= 86400
+		}
+		if d.now.Unix()-at <= (budgetDays+1)*86400 {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// availability draws the days of a check and judges the last 28 of them.
+func (d *drawing) availability(p *picture) {
+	starts, index := d.windows()
+	days := make([]chart.Day, len(starts))
+	has := [4]bool{}
+	for i := range days {
+		days[i].Tip = windowText(d.g, starts[i]) + ": not observed"
+	}
+	for _, x := range d.points {
+		i, ok := index[x.start]
+		if !ok || x.form != chart.Exact {
+			continue
+		}
+		q := x.parts
+		days[i] = chart.Day{Up: value(q.Up), Down: value(q.Down), Maintenance: value(q.Maintenance), Unknown: value(q.Unknown)}
+		days[i].Tip = windowText(d.g, x.start) + ": up " + span(days[i].Up) + ", down " + span(days[i].Down) + ", maintenance " + span(days[i].Maintenance) + ", not observed " + span(days[i].Unknown)
+	}
+	for _, x := range days {
+		has[0], has[1], has[2], has[3] = has[0] || x.Up > 0, has[1] || x.Down > 0, has[2] || x.Maintenance > 0, has[3] || x.Unknown > 0 || x.Up+x.Down+x.Maintenance == 0
+	}
+	for i, w := range []string{"up", "down", "maintenance", "unknown"} {
+		if has[i] {
+			p.legend = append(p.legend, w)
+		}
+	}
+	var up, down, maint, unseen, incidents float64
+	for _, x := range d.recent() {
+		up, down, maint, unseen = up+value(x.parts.Up), down+value(x.parts.Down), maint+value(x.parts.Maintenance), unseen+value(x.parts.Unknown)
+		incidents += value(x.parts.Incidents)
+	}
+	p.noteTime = nil
+	p.chart = chart.Days{Label: d.ms.Question + " Days of up, down, maintenance and not observed; the table is below it.", Days: days, Ticks: d.labels(starts)}.Draw()
+	if up+down == 0 {
+		p.number, p.note = m.El("span", m.Class("unknown"), m.Text("not observed")), "in the last 28 days"
+		return
+	}
+	ratio := up / (up + down)
+	p.number = m.Text(share(ratio))
+	p.note = "up in the last 28 days, " + share((up+down)/(up+down+maint+unseen)) + " of them observed; " + plural(int(incidents), "incident", "incidents")
+	if t := d.ms.Target; t > 0 {
+		left := (1-t)*(up+down) - down
+		p.noteTime = verdict(ratio >= t, share(t), span(math.Abs(left))+" of downtime", left >= 0)
+	}
+}
+
+// verdict compares with a target.
+func verdict(kept bool, target, budget string, left bool) m.Node {
+	word := "over the budget"
+	if left {
+		word = "left in the budget"
+	}
+	if kept {
+		return m.Group(m.Text(" · "), state("good", "target "+target+" kept"), m.Text(" · "+budget+" "+word))
+	}
+	return m.Group(m.Text(" · "), state("bad", "target "+target+" missed"), m.Text(" · "+budget+" "+word))
+}
+
+// slo draws the share of good ones against the target and judges the last 28 days.
+func (d *drawing) slo(p *picture) {
+	starts, index := d.windows()
+	s := chart.Series{Values: make([]chart.Value, len(starts))}
+	for _, x := range d.points {
+		if i, ok := index[x.start]; ok && x.form == chart.Exact && x.parts.Ratio != nil {
+			r := *x.parts.Ratio
+			s.Values[i] = chart.Value{Form: chart.Exact, Lo: r, Hi: r, Tip: windowText(d.g, x.start) + ": " + share(r) + ", " + amount(value(x.parts.Good)) + " of " + amount(value(x.parts.Valid))}
+		} else if ok && x.form == chart.Withheld {
+			s.Values[i] = chart.Value{Form: chart.Withheld}
+		}
+	}
+	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Series: []chart.Series{s}, Ticks: d.labels(starts), Write: share, Share: true}
+	if d.ms.Target > 0 {
+		c.Target = &d.ms.Target
+	}
+	var good, valid float64
+	for _, x := range d.recent() {
+		good, valid = good+value(x.parts.Good), valid+value(x.parts.Valid)
+	}
+	p.chart, p.legend, p.noteTime = c.Draw(), marks(c.Series), nil
+	if c.Target != nil {
+		p.legend = append(p.legend, "target")
+	}
+	if valid == 0 {
+		p.number, p.note = m.El("span", m.Class("unknown"), m.Text("nothing counted")), "in the last 28 days"
+		return
+	}
+	p.number, p.note = m.Text(share(good/valid)), "good of "+amount(valid)+" in the last 28 days"
+	if t := d.ms.Target; t > 0 {
+		left := (1-t)*valid - (valid - good)
+		p.noteTime = verdict(good/valid >= t, share(t), amount(math.Round(math.Abs(left))), left >= 0)
+	}
+}
+
+// table is the names of the columns and the cells of a row, newest first.
+func (d *drawing) table() ([]string, func(int) []m.Node) {
+	type column struct {
+		name string
+		of   func(point) m.Node
+	}
+	number := func(name string, write func(float64) string, of func(parts) *float64) column {
+		return column{name, func(x point) m.Node {
+			if v := of(x.parts); v != nil {
+				return m.Text(write(*v))
+			}
+			return m.Text("–")
+		}}
+	}
+	var cs []column
+	switch d.ms.Kind {
+	case "fact":
+		cs = []column{{"Value", func(x point) m.Node { return m.Text(x.parts.Value) }}}
+	case "gauge":
+		cs = []column{number("Last", d.amount, func(p parts) *float64 { return p.Last }), number("Lowest", d.amount, func(p parts) *float64 { return p.Min }),
+			number("Highest", d.amount, func(p parts) *float64 { return p.Max }), number("Mean", d.amount, func(p parts) *float64 { return p.Mean })}
+	case "counter":
+		cs = []column{number("Increase", d.amount, func(p parts) *float64 { return p.Increase })}
+	case "distribution":
+		cs = []column{number("Count", amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }),
+			number("p50", d.amount, func(p parts) *float64 { return p.P50 }), number("p90", d.amount, func(p parts) *float64 { return p.P90 }), number("p99", d.amount, func(p parts) *float64 { return p.P99 })}
+	case "histogram":
+		at := func(q float64) func(point) m.Node {
+			return func(x point) m.Node {
+				lo, hi, ok := quantile(x.parts.Buckets, d.bounds, q)
+				if !ok {
+					return m.Text("–")
+				}
+				return m.Text(rangeText(lo, hi, d.amount))
+			}
+		}
+		cs = []column{number("Count", amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }), {"p50 lies in", at(0.5)}, {"p95 lies in", at(0.95)}}
+	case "availability":
+		cs = []column{number("Available", share, func(p parts) *float64 { return p.Availability }), number("Up", span, func(p parts) *float64 { return p.Up }), number("Down", span, func(p parts) *float64 { return p.Down }),
+			number("Maintenance", span, func(p parts) *float64 { return p.Maintenance }), number("Not observed", span, func(p parts) *float64 { return p.Unknown }), number("Incidents", amount, func(p parts) *float64 { return p.Incidents })}
+	case "slo":
+		cs = []column{number("Good of valid", share, func(p parts) *float64 { return p.Ratio }), number("Good", amount, func(p parts) *float64 { return p.Good }), number("Valid", amount, func(p parts) *float64 { return p.Valid })}
+	case "lifecycle":
+		cs = []column{number("New", amount, func(p parts) *float64 { return p.New }), number("Retained", amount, func(p parts) *float64 { return p.Retained }),
+			number("Resurrected", amount, func(p parts) *float64 { return p.Resurrected }), number("Dormant", amount, func(p parts) *float64 { return p.Dormant })}
+	default:
+		cs = []column{{"Figure", d.told}}
+	}
+	names := []string{"Window"}
+	for _, c := range cs {
+		names = append(names, c.name)
+	}
+	return names, func(i int) []m.Node {
+		x := d.points[len(d.points)-1-i]
+		when := m.Group(window(d.g, x.start), m.When(x.dims != "", m.El("span", m.Class("note"), m.Text(" "+x.dims))), m.When(!x.Closed, m.El("span", m.Class("note"), m.Text(" still open"))))
+		out := []m.Node{when}
+		for k, c := range cs {
+			switch {
+			case x.form == chart.Withheld && k > 0, x.form == chart.Unknown && k > 0:
+				out = append(out, m.Text("–"))
+			case x.form == chart.Withheld || x.form == chart.Unknown:
+				out = append(out, d.told(x))
+			default:
+				out = append(out, c.of(x))
+			}
+		}
+		return out
+	}
+}

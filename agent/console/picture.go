@@ -1,0 +1,388 @@
+package console
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fieldpost/fieldpost/agent/console/chart"
+	m "github.com/fieldpost/fieldpost/agent/console/markup"
+
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// picture is a measure's figures ready for a page: the newest one, a chart, a table.
+type picture struct {
+	number   m.Node
+	note     string
+	noteTime m.Node
+	chart    m.Node
+	legend   []string
+	hidden   string // why there is nothing to draw; "" when there is
+	why      m.Node // "withheld" or "nothing yet"
+	rows     int
+	columns  []string
+	cells    func(i int) []m.Node // of the i-th newest row
+}
+
+// parts are the fields a figure with several parts may have.
+type parts struct {
+	Last, Min, Max, Mean                      *float64
+	Increase                                  *float64
+	Count, Sum, P50, P90, P95, P99            *float64
+	Buckets                                   []float64
+	Value, Since                              string
+	Up, Down, Maintenance, Unknown, Incidents *float64
+	Availability, Coverage                    *float64
+	Good, Valid, Ratio                        *float64
+	New, Retained, Resurrected, Dormant       *float64
+}
+
+// point is a line with its value read.
+type point struct {
+	line
+	start  int64
+	form   chart.Form
+	lo, hi float64
+	parts  parts
+	dims   string
+}
+
+// draw makes the picture of a measure's lines. all asks for every breakdown value.
+func draw(ms control.Measure, book *catalog.Catalog, grain string, lines []line, now time.Time, all bool) picture {
+	g, err := report.ParseGrain(grain)
+	if err != nil {
+		return picture{hidden: "its windows have a length this version does not know", why: m.Text("–")}
+	}
+	points := read(ms.Kind, g, lines)
+	d := drawing{ms: ms, g: g, points: points, now: now, unit: ms.Unit, bounds: boundsOf(book, ms.ID)}
+	p := picture{rows: len(points)}
+	p.columns, p.cells = d.table()
+	told := slices.ContainsFunc(points, func(x point) bool { return x.form == chart.Exact || x.form == chart.Band })
+	switch {
+	case len(points) == 0:
+		p.hidden, p.why = "no figure yet: a window appears when it has begun", m.El("span", m.Class("unknown"), m.Text("none yet"))
+	case !told:
+		p.hidden, p.why = points[len(points)-1].Why, hatched("withheld")
+		for i := len(points) - 1; i >= 0 && i > len(points)-8; i-- { // the newest may only be open
+			if points[i].Closed && points[i].Why != "" {
+				p.hidden = points[i].Why
+				break
+			}
+		}
+		if p.hidden == "" {
+			p.hidden = "too little to tell"
+		}
+	default:
+		d.fill(&p, all)
+	}
+	return p
+}
+
+// read parses the lines' values. A value this version cannot read counts as unknown.
+func read(kind string, g report.Grain, lines []line) []point {
+	out := make([]point, 0, len(lines))
+	for _, l := range lines {
+		p := point{line: l, dims: dimsText(l.Dims)}
+		var err error
+		if p.start, err = report.ParseStart(g, l.Start); err != nil {
+			continue
+		}
+		switch l.Form {
+		case "", "exact", "noised":
+			p.form = chart.Exact
+			switch kind {
+			case "count", "active_users":
+				err = json.Unmarshal(l.Value, &p.lo)
+				p.hi = p.lo
+			default:
+				err = json.Unmarshal(l.Value, &p.parts)
+			}
+			if err != nil {
+				p.form = chart.Unknown
+			}
+		case "band", "share", "implied":
+			p.form, p.hi = chart.Band, math.Inf(1)
+			if l.Lo != nil {
+				p.lo = *l.Lo
+			}
+			if l.Hi != nil {
+				p.hi = *l.Hi
+			}
+		case "suppressed":
+			p.form = chart.Withheld
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// drawing knows how each kind is drawn.
+type drawing struct {
+	ms     control.Measure
+	g      report.Grain
+	points []point
+	now    time.Time
+	unit   string
+	bounds []float64
+}
+
+// fill draws what can be told.
+func (d *drawing) fill(p *picture, all bool) {
+	last := d.newest()
+	p.note, p.noteTime = "", m.Group(m.Text(" "), window(d.g, last.start))
+	switch d.ms.Kind {
+	case "fact":
+		p.number, p.note = m.Text(last.parts.Value), "since "
+		p.noteTime = m.Text(last.parts.Since)
+		if t, err := time.Parse(time.RFC3339, last.parts.Since); err == nil {
+			p.noteTime = moment(t)
+		}
+		return
+	case "availability":
+		d.availability(p)
+		return
+	case "slo":
+		d.slo(p)
+		return
+	case "histogram":
+		d.histogram(p, last)
+		return
+	case "gauge":
+		p.number, p.note = m.Text(d.amount(value(last.parts.Last))), "last, mean "+d.amount(value(last.parts.Mean))+" ·"
+		d.lines(p, []pick{{"mean", func(x point) *float64 { return x.parts.Mean }}}, func(x point) (lo, hi *float64) { return x.parts.Min, x.parts.Max })
+		p.legend = append(p.legend, "range")
+	case "distribution":
+		p.number, p.note = m.Text(d.amount(value(last.parts.P50))), "median of "+amount(value(last.parts.Count))+" ·"
+		d.lines(p, []pick{{"p50", func(x point) *float64 { return x.parts.P50 }}, {"p95", func(x point) *float64 { return x.parts.P95 }}}, nil)
+	case "lifecycle":
+		p.number = m.Text(amount(value(last.parts.New)+value(last.parts.Retained)+value(last.parts.Resurrected)) + " active")
+		d.lines(p, []pick{{"retained", func(x point) *float64 { return x.parts.Retained }}, {"new", func(x point) *float64 { return x.parts.New }}}, nil)
+	case "counter":
+		p.number = m.Text(d.amount(value(last.parts.Increase)))
+		d.split(p, func(x point) (float64, float64, bool) {
+			v := value(x.parts.Increase)
+			return v, v, x.parts.Increase != nil
+		}, all)
+	default: // count, active_users
+		p.number = d.told(last)
+		d.split(p, func(x point) (float64, float64, bool) { return x.lo, x.hi, true }, all)
+	}
+	if before := d.before(last); before != nil && (d.ms.Kind == "count" || d.ms.Kind == "active_users") {
+		p.note = "the one before: " + rangeText(before.lo, before.hi, amount) + " ·"
+	}
+}
+
+func value(v *float64) float64 {
+	if v == nil {
+		return 0
+	}
+	return *v
+}
+
+func (d *drawing) amount(v float64) string { return quantity(v, d.unit) }
+
+// told is a figure of one number.
+func (d *drawing) told(x point) m.Node {
+	switch x.form {
+	case chart.Exact:
+		return m.Text(amount(x.lo))
+	case chart.Band:
+		return interval(x.lo, x.hi, amount, "band")
+	case chart.Withheld:
+		return hatched("withheld")
+	}
+	return m.El("span", m.Class("unknown"), m.Text("unknown"))
+}
+
+// newest is the newest closed figure that tells something, else the newest that does.
+func (d *drawing) newest() point {
+	best := d.points[0]
+	for _, x := range d.points {
+		if (x.form == chart.Exact || x.form == chart.Band) && (x.Closed || !best.Closed || best.form != chart.Exact && best.form != chart.Band) {
+			best = x
+		}
+	}
+	return best
+}
+
+// before is the figure of the window just before x, if it tells something.
+func (d *drawing) before(x point) *point {
+	starts, _ := d.windows()
+	i := slices.Index(starts, x.start)
+	if i < 1 {
+		return nil
+	}
+	for k := range d.points {
+		if y := &d.points[k]; y.start == starts[i-1] && y.dims == x.dims && (y.form == chart.Exact || y.form == chart.Band) {
+			return y
+		}
+	}
+	return nil
+}
+
+// mostWindows bounds a chart: more cannot be told apart.
+const mostWindows = 400
+
+// windows are the starts of all closed windows from the first to the last figure, with those nobody
+// reported, and the index of each.
+func (d *drawing) windows() ([]int64, map[int64]int) {
+	first, last := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, x := range d.points {
+		if x.Closed {
+			first, last = min(first, x.start), max(last, x.start)
+		}
+	}
+	if first > last {
+		for _, x := range d.points { // only open windows: show them
+			first, last = min(first, x.start), max(last, x.start)
+		}
+	}
+	if d.machine() { // silence since the last figure is a gap, not nothing
+		if end := report.WindowStart(d.g, d.now, time.UTC); end > last {
+			for n := 0; n < mostWindows && step(d.g, last) < end; n++ {
+				last = step(d.g, last)
+			}
+		}
+	}
+	var starts []int64
+	index := map[int64]int{}
+	for s := first; s <= last && len(starts) < 10*mostWindows; s = step(d.g, s) {
+		starts = append(starts, s)
+	}
+	if len(starts) > mostWindows {
+		starts = starts[len(starts)-mostWindows:]
+	}
+	for i, s := range starts {
+		index[s] = i
+	}
+	return starts, index
+}
+
+// machine says whether a missing window means that nobody looked.
+func (d *drawing) machine() bool {
+	switch d.ms.Kind {
+	case "gauge", "counter", "histogram", "availability", "slo":
+		return d.g.Civil() || d.g == report.Hour || d.g == report.FiveMinutes
+	}
+	return false
+}
+
+// step is the start of the next window.
+func step(g report.Grain, start int64) int64 {
+	switch g {
+	case report.FiveMinutes:
+		return start + 300
+	case report.Hour:
+		return start + 3600
+	case report.Change:
+		return start + 1
+	case report.Rolling28:
+		return start + 1
+	}
+	_, last := report.CivilDays(g, start)
+	return last + 1
+}
+
+// labels are a chart's ticks: about six, evenly spaced.
+func (d *drawing) labels(starts []int64) []chart.Tick {
+	const most = 6
+	n := len(starts)
+	var out []chart.Tick
+	for k := range min(n, most) {
+		i := k
+		if n > most {
+			i = k * (n - 1) / (most - 1)
+		}
+		out = append(out, chart.Tick{At: i, Label: d.label(starts[i], n)})
+	}
+	return out
+}
+
+func (d *drawing) label(start int64, n int) string {
+	if !d.g.Civil() {
+		return time.Unix(start, 0).UTC().Format("2 Jan 15:04")
+	}
+	t := time.Unix(start*86400, 0).UTC()
+	if d.g == report.Month || d.g == report.Week && n > 60 || d.g == report.Block4w && n > 12 {
+		return t.Format("Jan 2006")
+	}
+	return t.Format("2 Jan")
+}
+
+// legend says what the marks of a chart mean; only those it has.
+func legend(words []string) m.Node {
+	if len(words) == 0 {
+		return m.Group()
+	}
+	items := []m.Item{m.Class("legend")}
+	for _, w := range words {
+		class, text := m.Class("k-exact"), "exact"
+		switch w {
+		case "band":
+			class, text = m.Class("k-band"), "band: the figure lies in it"
+		case "withheld":
+			class, text = m.Class("k-supp"), "withheld"
+		case "unknown":
+			class, text = m.Class("k-gap"), "not observed"
+		case "range":
+			class, text = m.Class("k-range"), "lowest to highest"
+		case "target":
+			class, text = m.Class("k-target"), "target"
+		case "up":
+			class, text = m.Class("k-up"), "up"
+		case "down":
+			class, text = m.Class("k-down"), "down"
+		case "maintenance":
+			class, text = m.Class("k-maint"), "maintenance"
+		}
+		items = append(items, m.El("span", m.El("i", class, m.Attr("aria-hidden", "true")), m.Text(text)))
+	}
+	return m.El("p", items...)
+}
+
+// boundsOf are the bounds of a histogram's buckets.
+func boundsOf(book *catalog.Catalog, id string) []float64 {
+	ms, _ := book.Measure(id)
+	if ms == nil {
+		return nil
+	}
+	if mt, _ := book.Metric(ms.Metric); mt != nil {
+		return mt.Bounds
+	}
+	return nil
+}
+
+// table is a page of the picture's rows.
+func (p picture) table(page, size int, whole bool) m.Node {
+	if p.rows == 0 {
+		return m.Group()
+	}
+	from, to := cut(page, size, p.rows)
+	head := make([]m.Item, 0, len(p.columns))
+	for i, name := range p.columns {
+		if i == 0 {
+			head = append(head, th(name))
+		} else {
+			head = append(head, thNum(name))
+		}
+	}
+	var body []m.Item
+	for i := from; i < to; i++ {
+		var tds []m.Item
+		for k, n := range p.cells(i) {
+			if k == 0 {
+				tds = append(tds, m.El("td", m.Class("nowrap"), n))
+			} else {
+				tds = append(tds, m.El("td", m.Class("num"), n))
+			}
+		}
+		body = append(body, m.El("tr", tds...))
+	}
+	return m.Group(wide(m.El("table", m.El("thead", m.El("tr", head...)), m.El("tbody", body...))),
+		m.When(!whole && p.rows > size, m.El("p", m.Class("note"), m.Text(strings.Join([]string{"The newest", amount(float64(size)), "of", amount(float64(p.rows)), "windows; all of them on the measure's own page."}, " ")))))
+}

@@ -1,0 +1,299 @@
+package console
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	m "github.com/fieldpost/fieldpost/agent/console/markup"
+
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+)
+
+// catalogs keeps the newest catalog parsed: bounds of histograms and filters of measures
+// are not in the plain words.
+type catalogs struct {
+	mu     sync.Mutex // guards both
+	hash   exchange.Hash
+	parsed *catalog.Catalog
+}
+
+// of is the catalog parsed, or an empty one where it cannot be.
+func (b *catalogs) of(c control.Catalog) *catalog.Catalog {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.parsed != nil && b.hash == c.Hash {
+		return b.parsed
+	}
+	p, err := catalog.Parse(c.Raw)
+	if err != nil {
+		return &catalog.Catalog{}
+	}
+	b.hash, b.parsed = c.Hash, p
+	return p
+}
+
+// perPage bounds the charts of a page: at 20 KB each half a megabyte.
+const perPage = 24
+
+// wanted is a measure with the figures the page asked for.
+type wanted struct {
+	control.Measure
+	grain string
+	a     *answer
+}
+
+// use is what the product does here: a chart for each measure.
+func (c *Console) use(q *request) (*view, error) {
+	v := &view{here: "/use", title: "Our use", sub: m.Text("what this agent measured here, as your own people may see it: no figure tells about one person")}
+	cat, err := c.cfg.Site.Catalog(q.ctx())
+	var e *control.Error
+	if errors.As(err, &e) && e.Code == "catalog_missing" {
+		v.body = noCatalog(e)
+		return v, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var off []control.Measure
+	var all []wanted
+	for _, ms := range inOrder(cat.Measures) {
+		if !ms.Level.AtLeast(exchange.Local) {
+			off = append(off, ms)
+			continue
+		}
+		all = append(all, wanted{Measure: ms, grain: usualGrain(ms)})
+	}
+	page := q.number("p")
+	from, to := cut(page, perPage, len(all))
+	shown := all[from:to]
+	answers := make([]*answer, len(shown))
+	for i := range shown {
+		shown[i].a = c.asker.ask(control.Query{Measure: shown[i].ID, Grain: shown[i].grain, From: since(q.status.Now, shown[i].grain)})
+		answers[i] = shown[i].a
+	}
+	await(q.ctx(), q.deadline, answers...)
+	v.body = m.Group(c.useBody(q, v, c.books.of(cat), shown), pages(m.At("/use"), "p", page, perPage, len(all)), notCollected(off))
+	return v, nil
+}
+
+// useBody puts facts first, then charts by category, then what cannot be shown and why.
+func (c *Console) useBody(q *request, v *view, book *catalog.Catalog, shown []wanted) m.Node {
+	var facts, hidden []m.Item
+	charts := map[string][]m.Item{}
+	var order []string
+	for _, w := range shown {
+		if !w.a.ready() {
+			v.later = true
+			charts[w.Category] = append(charts[w.Category], pendingCard(w))
+		} else {
+			p := draw(w.Measure, book, w.grain, w.a.lines, q.status.Now, false)
+			switch {
+			case w.a.err != nil:
+				n := problem(w.a.err)
+				charts[w.Category] = append(charts[w.Category], card(w.Question, nil, message(&n)))
+			case p.hidden != "":
+				hidden = append(hidden, m.El("tr", m.El("td", m.Text(w.Question), m.El("div", m.Class("note"), link(w.ID))), m.El("td", p.why), m.El("td", m.Class("note"), m.Text(p.hidden))))
+				continue
+			case w.Kind == "fact":
+				facts = append(facts, fact(w.Question, p.number, m.Group(m.Text(p.note), p.noteTime)))
+				continue
+			default:
+				charts[w.Category] = append(charts[w.Category], useCard(w.Measure, p))
+			}
+		}
+		if !slices.Contains(order, w.Category) {
+			order = append(order, w.Category)
+		}
+	}
+	var parts []m.Node
+	if len(facts) > 0 {
+		parts = append(parts, m.El("section", append([]m.Item{m.Class("facts"), m.Attr("aria-label", "Facts")}, facts...)...))
+	}
+	for _, cat := range order {
+		parts = append(parts, m.El("h2", m.Class("part"), m.Text(categoryName(cat))), m.El("div", append([]m.Item{m.Class("grid")}, charts[cat]...)...))
+	}
+	if len(hidden) > 0 {
+		parts = append(parts, card("Measured and not shown", nil, m.El("p", m.Class("note"), m.Text("These pages show no more about people than could leave, so that they are nobody's monitor.")),
+			wide(m.El("table", m.El("thead", m.El("tr", th("Question"), th("Newest figure"), th("Why"))), m.El("tbody", hidden...)))))
+	}
+	if len(shown) == 0 {
+		parts = append(parts, card("Nothing is measured", nil, m.El("p", m.Text("You have not agreed to any category, so nothing is collected. "), m.El("a", m.Href(m.At("/consent")), m.Text("Read what is asked for, and choose.")))))
+	}
+	return m.Group(parts...)
+}
+
+func noCatalog(e *control.Error) m.Node {
+	return card("No catalog yet", nil, m.El("p", m.Text("The vendor's catalog says what may be measured. It comes with the first check-in after enrolment; until then nothing is collected and nothing leaves.")),
+		m.El("p", m.Text("Try: "), m.El("code", m.Text(e.Hint))), m.El("p", m.Class("note"), m.Text("Code: "), m.El("code", m.Text(e.Code))))
+}
+
+func notCollected(off []control.Measure) m.Node {
+	if len(off) == 0 {
+		return m.Group()
+	}
+	rows := make([]m.Item, 0, len(off))
+	for _, ms := range off {
+		rows = append(rows, m.El("tr", m.El("td", m.Text(ms.Question), m.El("div", m.Class("note"), m.Text(ms.ID))), m.El("td", m.Text(categoryName(ms.Category))), m.El("td", m.Class("note"), m.Text(ms.Purpose))))
+	}
+	return card("Not collected", m.El("a", m.Href(m.At("/consent")), m.Text("Decide")), m.El("details", m.El("summary", m.Text(plural(len(off), "measure", "measures")+" of categories that are off")),
+		wide(m.El("table", m.El("thead", m.El("tr", th("Question"), th("Category"), th("Why the vendor asks"))), m.El("tbody", rows...)))))
+}
+
+func link(id string) m.Node { return m.El("a", m.Href(m.At("/use/{}", id)), m.Text(id)) }
+
+// useCard is one measure's chart with its newest figure first.
+func useCard(ms control.Measure, p picture) m.Node {
+	return m.El("section", m.Class("card", "measure"),
+		m.El("header", m.El("h2", m.Text(ms.Question)), m.El("span", m.Class("note"), link(ms.ID))),
+		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.number), m.El("span", m.Class("note"), m.Text(p.note), orNothing(p.noteTime))),
+		orNothing(p.chart), legend(p.legend),
+		m.El("details", m.El("summary", m.Text("Table and definition")), definition(ms), p.table(1, 40, false)))
+}
+
+// pendingCard holds the place of a chart whose figures are being computed.
+func pendingCard(w wanted) m.Node {
+	return m.El("section", m.Class("card", "measure", "pending"), m.El("header", m.El("h2", m.Text(w.Question)), m.El("span", m.Class("note"), link(w.ID))),
+		m.El("p", m.Class("note"), m.Text("Being computed; the page loads again by itself.")))
+}
+
+// useOne is one measure at a grain and breakdown of the reader's choice.
+func (c *Console) useOne(q *request) (*view, error) {
+	cat, err := c.cfg.Site.Catalog(q.ctx())
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(cat.Measures, func(ms control.Measure) bool { return ms.ID == q.PathValue("measure") })
+	if i < 0 {
+		return nil, &control.Error{Code: "measure_unknown", Message: "the catalog in force holds no such measure", Hint: "look at the page Our use"}
+	}
+	ms := cat.Measures[i]
+	v := &view{here: "/use", title: ms.Question, sub: m.Group(m.El("code", m.Text(ms.ID)), m.Text(" · "+subjectText(ms.Subject)))}
+	if !ms.Level.AtLeast(exchange.Local) {
+		v.body = m.Group(notCollected([]control.Measure{ms}), card("Definition", nil, definition(ms)))
+		return v, nil
+	}
+	grain := q.URL.Query().Get("grain")
+	if !slices.Contains(ms.Grains, grain) {
+		grain = usualGrain(ms)
+	}
+	by := q.URL.Query().Get("by")
+	b := slices.IndexFunc(ms.By, func(names []string) bool { return strings.Join(names, ",") == by })
+	query := control.Query{Measure: ms.ID, Grain: grain, From: since(q.status.Now, grain)}
+	if b >= 0 {
+		query.By = ms.By[b]
+	} else {
+		by = ""
+	}
+	a := c.asker.ask(query)
+	await(q.ctx(), q.deadline, a)
+	v.body = m.Group(tabs(ms, grain, by), c.oneBody(q, v, ms, c.books.of(cat), grain, by, a), card("Definition", nil, definition(ms)))
+	return v, nil
+}
+
+func (c *Console) oneBody(q *request, v *view, ms control.Measure, book *catalog.Catalog, grain, by string, a *answer) m.Node {
+	if !a.ready() {
+		v.later = true
+		return pendingCard(wanted{Measure: ms})
+	}
+	if a.err != nil {
+		n := problem(a.err)
+		return message(&n)
+	}
+	p := draw(ms, book, grain, a.lines, q.status.Now, true)
+	at := m.At("/use/{}", ms.ID).With("grain", grain).With("by", by)
+	table := m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text("Figures")), m.El("span", m.Class("note"), m.Text(plural(p.rows, "window", "windows")+", newest first"))),
+		p.table(q.number("p"), 60, true), pages(at, "p", q.number("p"), 60, p.rows))
+	if p.hidden != "" {
+		return m.Group(card("Measured and not shown", nil, m.El("p", p.why, m.Text(" "), m.Text(sentence(p.hidden)))), m.When(p.rows > 0, table))
+	}
+	return m.Group(m.El("section", m.Class("card", "measure"),
+		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.number), m.El("span", m.Class("note"), m.Text(p.note), orNothing(p.noteTime))),
+		orNothing(p.chart), legend(p.legend)), table)
+}
+
+// tabs choose grain and breakdown.
+func tabs(ms control.Measure, grain, by string) m.Node {
+	var gs, bs []m.Item
+	for _, g := range ms.Grains {
+		gs = append(gs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", g).With("by", by)), current(g == grain), m.Text(grainWord(g))))
+	}
+	if len(ms.By) > 0 {
+		bs = append(bs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", grain)), current(by == ""), m.Text("total")))
+	}
+	for _, names := range ms.By {
+		k := strings.Join(names, ",")
+		bs = append(bs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", grain).With("by", k)), current(k == by), m.Text("by "+strings.Join(names, " and "))))
+	}
+	nav := func(label string, items []m.Item) m.Node {
+		return m.El("nav", append([]m.Item{m.Class("tabs"), m.Attr("aria-label", label)}, items...)...)
+	}
+	return m.Group(nav("Length of window", gs), m.When(len(bs) > 0, nav("Breakdown", bs)))
+}
+
+// definition is what the catalog says about a measure.
+func definition(ms control.Measure) m.Node {
+	kept := ms.Kept
+	if ms.Expires != "" {
+		kept += "; asked again after " + ms.Expires
+	}
+	return m.El("dl", m.Class("pairs"),
+		pair("Why the vendor asks", m.Text(ms.Purpose)), pair("Who asks", m.Text(ms.Owner)), pair("Kept by the vendor", m.Text(kept)),
+		pair("Kind", m.Text(strings.ReplaceAll(ms.Kind, "_", " ")+", "+subjectText(ms.Subject))),
+		pair("Category", m.Text(categoryName(ms.Category)+", here: "+string(ms.Level))), pair("Would leave", m.Text(each(ms.Leaves))))
+}
+
+// inOrder puts usage first, then the service level, then what is installed.
+func inOrder(ms []control.Measure) []control.Measure {
+	rank := func(c string) int {
+		i := slices.Index([]string{"usage", "sla", "inventory"}, c)
+		if i < 0 {
+			return 3
+		}
+		return i
+	}
+	out := slices.Clone(ms)
+	slices.SortStableFunc(out, func(a, b control.Measure) int { return rank(a.Category) - rank(b.Category) })
+	return out
+}
+
+// usualGrain is the grain of a measure's first chart.
+func usualGrain(ms control.Measure) string {
+	g := "day"
+	switch {
+	case ms.Kind == "fact":
+		g = "change"
+	case ms.Subject == "person" || ms.Subject == "":
+		g = "week"
+	}
+	if !slices.Contains(ms.Grains, g) && len(ms.Grains) > 0 {
+		g = ms.Grains[0]
+	}
+	return g
+}
+
+// since is where a chart begins: as many windows as it can show apart.
+func since(now time.Time, grain string) string {
+	days := 0
+	switch grain {
+	case "5m":
+		days = 1
+	case "hour":
+		days = 7
+	case "day", "rolling28":
+		days = 90
+	case "week":
+		days = 7 * 104
+	case "month":
+		days = 3 * 366
+	case "4w", "12w":
+		days = 84 * 13
+	default:
+		return ""
+	}
+	return now.AddDate(0, 0, -days).UTC().Format(time.DateOnly)
+}
