@@ -174,7 +174,21 @@ func (a *Agent) openJournal() (err error) {
 		return err
 	}
 	a.outbox.Replayed()
-	return nil
+	return a.reconcile()
+}
+
+// reconcile carries on a decision that is on disk and that the journal does not hold: the agent died in
+// between.
+func (a *Agent) reconcile() error {
+	st, ok := a.consent.Current()
+	if !ok || st.Signed.Hash() == a.delivery.consent {
+		return nil
+	}
+	var before consent.State
+	if a.policy.Statement != nil {
+		before.Statement = *a.policy.Statement
+	}
+	return a.decided(context.Background(), before, st)
 }
 
 func (a *Agent) openCatalogs() error {
@@ -204,17 +218,9 @@ func (a *Agent) openCatalogs() error {
 }
 
 func (a *Agent) openProbes() {
-	var checks []probe.Check
+	checks := make([]probe.Check, 0, len(a.cfg.Settings.Probes))
 	for _, p := range a.cfg.Settings.Probes {
-		i := -1
-		if a.current != nil {
-			i = a.current.Probe(p.ID)
-		}
-		if i < 0 {
-			continue // named by no catalog yet; status says so
-		}
-		checks = append(checks, probe.Check{ID: p.ID, Index: uint16(i), HTTP: p.HTTP, TCP: p.TCP, Interval: p.Interval,
-			Timeout: p.Timeout, Status: p.Status, Contains: p.Contains})
+		checks = append(checks, probe.Check{ID: p.ID, HTTP: p.HTTP, TCP: p.TCP, Interval: p.Interval, Timeout: p.Timeout, Status: p.Status, Contains: p.Contains})
 	}
 	opened := time.Now() // work announced before the agent read of it is maintenance, later work is not
 	a.probes = probe.New(probe.Config{Checks: checks, Sink: sink{a}, Logger: a.log, Maintenance: func(id string, t time.Time) bool {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/consent"
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/settings"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -299,5 +300,36 @@ func TestQueryObeysTheFormsUnlessExact(t *testing.T) {
 	}
 	if d := st.Delivery; d.Frozen != d.Acknowledged+d.Outbox+d.Quarantined {
 		t.Errorf("frozen does not add up: %+v", d)
+	}
+}
+
+// A decision that reached the disk but not the journal, because the agent died in between, is in force
+// after the next start.
+func TestADecisionCutOffBeforeTheJournalIsCarriedOn(t *testing.T) {
+	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: forgeFile(t)})
+	cfg := config(t, filepath.Join(t.TempDir(), "state"))
+	cfg.Simulated = false
+	if _, err := Enroll(t.Context(), cfg, f.Token(t, protocoltest.TokenSpec{Account: "acme", Installation: "forge"})); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Decide(t.Context(), *decide(exchange.Aggregate, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.consent.Decide(time.Now(), consent.Change{Levels: map[string]exchange.Level{"usage": exchange.Off}}); err != nil {
+		t.Fatal(err)
+	}
+	a.store = nil // it dies here
+	a.Close()
+	a, err = Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if l := a.policy.Statement.Decision("usage").Level; l != exchange.Off {
+		t.Errorf("the gate still goes by %q", l)
 	}
 }

@@ -299,13 +299,24 @@ func (a *Agent) refreshWords() {
 // sink journals probe results.
 type sink struct{ a *Agent }
 
-func (s sink) Probed(ctx context.Context, r record.Result) error {
+func (s sink) Probed(ctx context.Context, id string, r record.Result) error {
 	st, ok := s.a.consent.Current()
 	if !ok || !st.Statement.Decision(catalog.SLA).Level.AtLeast(exchange.Local) {
 		return nil // off: not even collected
 	}
+	s.a.mu.Lock()
+	c := s.a.current
+	s.a.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	i := c.Probe(id)
+	if i < 0 {
+		return nil // the catalog asks for no such check; status says so
+	}
+	r.Probe = uint16(i)
 	ns, back := s.a.clock.Received()
-	rec := &record.Record{Kind: record.Probed, Received: ns, Catalog: s.a.words.Load().Hash(), Results: []record.Result{r}}
+	rec := &record.Record{Kind: record.Probed, Received: ns, Catalog: [8]byte(c.Hash[:8]), Results: []record.Result{r}}
 	if back {
 		rec.ClockBack = 1
 	}

@@ -36,7 +36,6 @@ const maxBody = 64 << 10
 // Check is one check of this site.
 type Check struct {
 	ID       string        // as in the catalog
-	Index    uint16        // position in Catalog.Probes
 	HTTP     string        // URL, or
 	TCP      string        // host:port
 	Interval time.Duration // default 30s
@@ -45,9 +44,10 @@ type Check struct {
 	Contains string        // text the answer must hold; default any
 }
 
-// Sink keeps results. It may be called from several goroutines.
+// Sink keeps results. It may be called from several goroutines. The result's Probe is the sink's to set:
+// which position the id has depends on the catalog in force.
 type Sink interface {
-	Probed(ctx context.Context, r record.Result) error
+	Probed(ctx context.Context, id string, r record.Result) error
 }
 
 // Config of the room.
@@ -142,11 +142,11 @@ func (r *Runner) once(ctx context.Context, c Check) {
 	r.mu.Lock()
 	r.states[c.ID] = st
 	r.mu.Unlock()
-	res := record.Result{Probe: c.Index, Time: at.UnixNano(), Interval: int64(c.Interval + c.Timeout), Up: st.Up, Duration: int64(took)}
+	res := record.Result{Time: at.UnixNano(), Interval: int64(c.Interval + c.Timeout), Up: st.Up, Duration: int64(took)}
 	if r.cfg.Maintenance != nil {
 		res.Maintenance = r.cfg.Maintenance(c.ID, at)
 	}
-	if err := r.cfg.Sink.Probed(ctx, res); err != nil {
+	if err := r.cfg.Sink.Probed(ctx, c.ID, res); err != nil {
 		r.dropped.Add(1)
 		r.cfg.Logger.Warn("probe result dropped", "probe", c.ID, "error", err)
 	}

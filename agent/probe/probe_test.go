@@ -16,7 +16,10 @@ import (
 
 type sink chan record.Result
 
-func (s sink) Probed(_ context.Context, r record.Result) error {
+func (s sink) Probed(_ context.Context, id string, r record.Result) error {
+	if id != "web" {
+		return errors.New("another check")
+	}
 	select {
 	case s <- r:
 		return nil
@@ -80,14 +83,14 @@ func TestResultsSpeakForTheTimeUntilTheNext(t *testing.T) {
 	got := make(sink, 1)
 	now := time.Unix(1_700_000_000, 0)
 	r := New(Config{Sink: got, Now: func() time.Time { return now }, Maintenance: func(id string, _ time.Time) bool { return id == "web" },
-		Checks: []Check{{ID: "web", Index: 3, HTTP: srv.URL, Interval: time.Hour}}})
+		Checks: []Check{{ID: "web", HTTP: srv.URL, Interval: time.Hour}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { r.Run(ctx); close(done) }()
 	res := <-got
 	cancel()
 	<-done
-	if res.Probe != 3 || !res.Up || !res.Maintenance || res.Time != now.UnixNano() || res.Interval != int64(time.Hour+5*time.Second) {
+	if !res.Up || !res.Maintenance || res.Time != now.UnixNano() || res.Interval != int64(time.Hour+5*time.Second) {
 		t.Errorf("%+v", res)
 	}
 	if s := r.States(); len(s) != 1 || !s[0].Up || s[0].Target != srv.URL {
