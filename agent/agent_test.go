@@ -316,7 +316,9 @@ func TestADecisionCutOffBeforeTheJournalIsCarriedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Decide(t.Context(), *decide(exchange.Aggregate, 0)); err != nil {
+	d := decide(exchange.Aggregate, 0)
+	d.Accept = true
+	if _, err := a.Decide(t.Context(), *d); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.consent.Decide(time.Now(), consent.Change{Levels: map[string]exchange.Level{"usage": exchange.Off}}); err != nil {
