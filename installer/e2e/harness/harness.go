@@ -25,7 +25,13 @@ const binaries = "FIELDPOST_E2E_BIN"
 
 // Main builds the programs, runs the tests and gives the exit code: os.Exit(harness.Main(m,
 // "fieldpost-agent")). A folder that is set already is used as it is.
-func Main(m *testing.M, programs ...string) int {
+func Main(m *testing.M, programs ...string) int { return main(m, race, programs) }
+
+// MainPlain is Main for tests that put much through the programs: they are built without the race
+// detector even where the tests have it.
+func MainPlain(m *testing.M, programs ...string) int { return main(m, false, programs) }
+
+func main(m *testing.M, race bool, programs []string) int {
 	if os.Getenv(binaries) != "" {
 		return m.Run()
 	}
@@ -38,7 +44,7 @@ func Main(m *testing.M, programs ...string) int {
 		return 1
 	}
 	code := 1
-	if err := build(dir, programs); err != nil {
+	if err := build(dir, race, programs); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else if err := os.Setenv(binaries, dir); err == nil {
 		code = m.Run()
@@ -50,7 +56,7 @@ func Main(m *testing.M, programs ...string) int {
 	return code
 }
 
-func build(dir string, programs []string) error {
+func build(dir string, race bool, programs []string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	if race {
 		args = append(args, "-race")

@@ -17,34 +17,6 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// vocabulary is that of the forge, written down a second time.
-func vocabulary() oracle.Vocabulary {
-	return oracle.Vocabulary{
-		Events: map[string]oracle.Event{
-			"Change Authored": {
-				Grace:   48 * time.Hour,
-				Lists:   map[string][]string{"area": {"code", "docs", "testing", "pipeline", "configuration", "dependencies", "interface", "none"}},
-				Numbers: map[string][2]float64{"files": {0, 1e6}},
-			},
-			"Change Accepted":   {Numbers: map[string][2]float64{"wait_hours": {0, 1e7}}},
-			"Change Merged":     {},
-			"Release Published": {},
-		},
-		Roles:     []string{"contributor", "maintainer", "automation"},
-		RoleMap:   map[string]string{"admin": "maintainer"},
-		NotPeople: []string{"automation"},
-	}
-}
-
-func questions() []oracle.Measure {
-	people := []string{"Change Authored", "Change Accepted", "Change Merged"}
-	return []oracle.Measure{
-		{ID: "people", Kind: "active_users", Events: people, By: "role"},
-		{ID: "changes", Kind: "count", Events: people[:1], By: "area"},
-		{ID: "flow", Kind: "lifecycle", Events: people},
-	}
-}
-
 func forge(t testing.TB) *catalog.Catalog {
 	t.Helper()
 	cat, err := catalog.Parse(examples.ForgeCatalog())
@@ -86,7 +58,7 @@ func lines(t testing.TB, f *measure.Fold, id string, g report.Grain, by ...strin
 // compare holds the fold's answers against the oracle's, line by line, and returns how many.
 func compare(t *testing.T, f *measure.Fold, site *oracle.Site) (n int) {
 	t.Helper()
-	for _, q := range questions() {
+	for _, q := range oracle.ForgeMeasures() {
 		gs := []report.Grain{report.Day, report.Week, report.Month, report.Rolling28}
 		if q.Kind == "lifecycle" {
 			gs = []report.Grain{report.Week, report.Month}
@@ -144,7 +116,7 @@ func TestEveryInstallationAgrees(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			site, err := oracle.Read(bytes.NewReader(raw), vocabulary(), time.UTC, until)
+			site, err := oracle.Read(bytes.NewReader(raw), oracle.Forge(), time.UTC, until)
 			if err != nil {
 				t.Fatal(err)
 			}

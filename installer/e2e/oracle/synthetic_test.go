@@ -33,7 +33,7 @@ func TestSyntheticHistoriesAgree(t *testing.T) {
 			}
 			raw := oracle.Synthetic(uint64(i), begin, 150, 4000)
 			until := begin.Add(140 * 24 * time.Hour)
-			site, err := oracle.Read(bytes.NewReader(raw), vocabulary(), zone, until)
+			site, err := oracle.Read(bytes.NewReader(raw), oracle.Forge(), zone, until)
 			if err != nil {
 				t.Fatal(err)
 			}
