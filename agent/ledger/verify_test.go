@@ -94,6 +94,34 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 	}
 }
 
+// Somebody removes the oldest segment: it was not trimmed, so it is told.
+func TestRemovedSegmentIsNotATrimmedOne(t *testing.T) {
+	fsys := durabletest.New()
+	w := newWorld(fsys)
+	l := w.open(t)
+	for range 250 {
+		w.settle(t, l, exchange.Accepted, "")
+	}
+	if err := l.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := fsys.ReadDir(filepath.Join(dir, "entries"))
+	if err != nil || len(files) < 2 {
+		t.Fatal("the ledger has one segment only", err)
+	}
+	if err := fsys.Remove(filepath.Join(dir, "entries", files[0].Name())); err != nil {
+		t.Fatal(err)
+	}
+	l = w.open(t)
+	defer l.Close()
+	if err := l.Verify(); !errors.Is(err, ErrTampered) {
+		t.Fatalf("not found: %v", err)
+	}
+}
+
 // A flipped bit on the disk costs one entry; the others are served and the place is told.
 func TestFlippedBitCostsOneEntry(t *testing.T) {
 	fsys := durabletest.New()

@@ -216,6 +216,40 @@ func TestPowerFailureWhileAnEpochIsClosed(t *testing.T) {
 	must(t, err)
 }
 
+// A crash, and another one in the middle of the replay that follows, after a checkpoint was
+// written there: windows that the first life froze still do not come twice.
+func TestCrashInTheMiddleOfAReplay(t *testing.T) {
+	for stop := range 7 {
+		fsys := newFS()
+		v := newVendor()
+		s, err := start(fsys, 0)
+		must(t, err)
+		must(t, s.checkpoint())
+		s.close(3)
+		if _, err := s.o.Freeze(t.Context(), created); err != nil {
+			t.Fatal(err)
+		}
+		must(t, v.drain(t.Context(), s.o))
+		s.close(6)
+		if _, err := s.o.Freeze(t.Context(), created); err != nil {
+			t.Fatal(err)
+		}
+		// Killed. The next life replays `+"`stop`"+` windows, writes a checkpoint and is killed too.
+		s = &site{fs: fsys}
+		b, err := durable.ReadFile(fsys, ckpt, 1<<20)
+		must(t, err)
+		cfg, err := config(fsys)
+		must(t, err)
+		s.o, err = Open(cfg, b[4:])
+		must(t, err)
+		s.close(stop)
+		must(t, s.checkpoint())
+		if err := finish(t.Context(), fsys, v, 6); err != nil {
+			t.Fatalf("killed after %d windows: %v", stop, err)
+		}
+	}
+}
+
 // Every single operation of the disk fails once, and then every one from there on until the
 // site is started again: nothing is lost and nothing doubled.
 func TestEveryDiskOperationFailsOnce(t *testing.T) {

@@ -114,6 +114,33 @@ func TestRestoreOpensANewEpoch(t *testing.T) {
 	})
 }
 
+// A file of another life of the same state stands where the next batch would: it does not
+// link to the head, so the epoch is not continued with it.
+func TestFileOfAnotherLifeIsNotContinued(t *testing.T) {
+	fsys, _ := three(t)
+	other := fsys.Clone()
+	o := fresh(t, other, nil)
+	put(t, o, protocoltest.Windows(8, 1))
+	freeze(t, o)
+	put(t, o, protocoltest.Windows(9, 1))
+	freeze(t, o) // seq 5 of the other life, after its own seq 4
+
+	o = fresh(t, fsys, nil)
+	put(t, o, protocoltest.Windows(3, 1))
+	freeze(t, o)
+	id := o.current().ID
+	wire, err := durable.ReadFile(other, filepath.Join(boxDir, id.String(), "00000000000000000005.batch"), 1<<20)
+	must(t, err)
+	must(t, durable.WriteFile(fsys, filepath.Join(boxDir, id.String(), "00000000000000000005.batch"), wire, 0o600))
+	o = fresh(t, fsys, nil)
+	put(t, o, protocoltest.Windows(4, 1))
+	freeze(t, o)
+	if e := o.current(); e.ID == id || e.Reason != batch.ReasonRestore.String() {
+		t.Fatalf("the epoch went on: %+v", e)
+	}
+	must(t, addsUp(o, fsys))
+}
+
 // The whole state is an older one: the collector has batches we do not know. What waits goes
 // out in a new epoch, and what was sent before the restore is recognised by its window.
 func TestRestoredFromBackupGoesOnInANewEpoch(t *testing.T) {
