@@ -95,6 +95,9 @@ const (
 	lostAfter = 60
 	gapWait   = 500 * time.Millisecond
 	fetchWait = 2 * time.Second
+	// poisonAfter deliveries a batch that the store cannot take, while it takes others, is
+	// quarantined.
+	poisonAfter = 10
 )
 
 // New makes a writer.
@@ -138,6 +141,7 @@ func (w *Writer) Step(ctx context.Context) error {
 		return err
 	}
 	var batches []store.Batch
+	var tries []uint64
 	var from []Delivery
 	for _, d := range got {
 		m, err := d.Message()
@@ -152,12 +156,12 @@ func (w *Writer) Step(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(err, giveBack(got, w.c.Retry))
 		}
-		batches, from = append(batches, b), append(from, d)
+		batches, tries, from = append(batches, b), append(tries, m.Tries), append(from, d)
 	}
 	results, err := w.c.Store.Apply(ctx, batches)
 	if err != nil {
 		w.c.Logger.Warn("storing batches one by one after an error", "batches", len(batches), "error", err)
-		if results, err = w.oneByOne(ctx, batches); err != nil {
+		if results, err = w.oneByOne(ctx, batches, tries); err != nil {
 			return errors.Join(err, giveBack(from[len(results):], w.c.Retry), w.settle(from[:len(results)], batches, results))
 		}
 	}
@@ -198,24 +202,33 @@ func (w *Writer) settle(from []Delivery, batches []store.Batch, results []store.
 	return nil
 }
 
-// oneByOne finds out which batch spoils the transaction. That one is quarantined; when even
-// that cannot be stored, the store is down. The results are those of the first batches.
-func (w *Writer) oneByOne(ctx context.Context, batches []store.Batch) (results []store.Result, err error) {
+// oneByOne finds out which batch spoils the transaction. One that fails for a final reason, or
+// again and again while others do not, is poison; otherwise it is given back. When two in
+// a row fail, the store is down. The results are those of the first batches.
+func (w *Writer) oneByOne(ctx context.Context, batches []store.Batch, tries []uint64) (results []store.Result, err error) {
+	failed := false
 	for i := range batches {
 		r, err := w.c.Store.Apply(ctx, batches[i:i+1])
-		if err != nil {
-			if ctx.Err() != nil {
-				return results, ctx.Err()
-			}
-			poisoned := batches[i]
-			poisoned.Cells, poisoned.Refused, poisoned.Message = nil, store.CodePoison, err.Error()
-			if r, err = w.c.Store.Apply(ctx, []store.Batch{poisoned}); err != nil {
-				return results, err
-			}
-			w.c.Logger.Error("quarantined a batch that could not be stored", "agent", poisoned.Agent, "epoch", poisoned.Epoch, "seq", poisoned.Seq, "reason", poisoned.Message)
-			batches[i] = poisoned
+		if err == nil {
+			results, failed = append(results, r...), false
+			continue
 		}
-		results = append(results, r...)
+		final := errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict)
+		switch {
+		case ctx.Err() != nil || failed && !final:
+			return results, err
+		case !final && tries[i] < poisonAfter:
+			results, failed = append(results, store.Result{What: store.ResultGap}), true
+			continue
+		}
+		poisoned := batches[i]
+		poisoned.Cells, poisoned.Refused, poisoned.Message = nil, store.CodePoison, err.Error()
+		if r, err = w.c.Store.Apply(ctx, []store.Batch{poisoned}); err != nil {
+			return results, err
+		}
+		w.c.Logger.Error("quarantined a batch that could not be stored", "agent", poisoned.Agent, "epoch", poisoned.Epoch, "seq", poisoned.Seq, "reason", poisoned.Message)
+		batches[i] = poisoned
+		results, failed = append(results, r...), false
 	}
 	return results, nil
 }
