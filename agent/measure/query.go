@@ -177,7 +177,7 @@ func filled(m *catalog.Measure) bool {
 func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 	switch {
 	case r.People != nil && g.Civil():
-		seen := map[int64]bool{}
+		seen, today := map[int64]bool{}, f.w.Cal.Day(f.now)
 		for d := range r.People.Days {
 			last := d
 			if g == report.Rolling28 {
@@ -188,6 +188,9 @@ func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 			}
 		}
 		for s := range seen {
+			if g == report.Rolling28 && s > today {
+				continue // named by a day that has not come
+			}
 			if s >= r.Spans[g].Next && r.Spans[g].Covers(g, s) {
 				starts = append(starts, s)
 			}

@@ -51,9 +51,6 @@ func fold(b *testing.B, rs []*record.Record, start func() *measure.Fold) {
 		events += len(r.Events)
 	}
 	var f *measure.Fold
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
 	b.ReportAllocs()
 	for b.Loop() {
 		f = start()
@@ -63,9 +60,15 @@ func fold(b *testing.B, rs []*record.Record, start func() *measure.Fold) {
 			}
 		}
 	}
+	var with, without runtime.MemStats
 	runtime.GC()
-	runtime.ReadMemStats(&after)
+	runtime.ReadMemStats(&with)
+	known := f.Known(f.Now())
+	f = nil
+	runtime.GC()
+	runtime.ReadMemStats(&without)
+	b.ReportMetric(float64(known), "users")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*events), "ns/event")
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB-held")
-	runtime.KeepAlive(f)
+	b.ReportMetric(float64(int64(with.HeapAlloc)-int64(without.HeapAlloc))/1e6, "MB-held")
+	runtime.KeepAlive(rs)
 }

@@ -18,6 +18,7 @@ func Synthetic(seed uint64, begin time.Time, days, events int) []byte {
 	for range events {
 		g.one()
 	}
+	g.edges()
 	slices.SortStableFunc(g.out, func(a, b generated) int { return a.rec.Compare(b.rec) })
 	var b []byte
 	for i, e := range g.out {
@@ -56,6 +57,36 @@ func (g *generator) add(rec time.Time, line map[string]any) {
 }
 
 func (g *generator) pick(from ...string) string { return from[g.rng.IntN(len(from))] }
+
+// edges are cases that chance seldom makes: what decides lies on the last of the first 28 days, or
+// is received in the very second in which windows close.
+func (g *generator) edges() {
+	day := func(n, hour int) time.Time {
+		y, m, d := g.begin.Date()
+		return time.Date(y, m, d+n, hour, 0, 0, 0, time.UTC)
+	}
+	track := func(at time.Time, user, event string) {
+		g.add(at, map[string]any{"type": "track", "event": event, "userId": user, "timestamp": at.Format(time.RFC3339)})
+	}
+	for n := 26; n <= 29; n++ { // seen first by another event than the measure's
+		user := fmt.Sprintf("edge %d", n)
+		track(day(n, 12), user, "Release Published")
+		track(day(n+16, 12), user, "Change Merged")
+	}
+	for i := range 3 { // known from the first days, but not under this name
+		old, later := fmt.Sprintf("early %d", i), fmt.Sprintf("later %d", i)
+		track(day(3, 12), old, "Release Published")
+		track(day(50+i, 10), later, "Change Authored")
+		if i > 0 {
+			g.add(day(50+i, 11), map[string]any{"type": "alias", "userId": old, "previousId": later})
+		}
+	}
+	for n := 60; n < 90; n++ {
+		user := fmt.Sprintf("second %d", n)
+		track(day(n, 12), user, "Change Accepted")
+		g.add(day(n+3, 0).Add(time.Duration(n%3-1)*time.Second), map[string]any{"type": "identify", "userId": user, "traits": map[string]any{"role": "maintainer"}})
+	}
+}
 
 // user: some come early, some late, some seldom.
 func (g *generator) user(at time.Time) string {
