@@ -5,10 +5,17 @@
 package privacy
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"github.com/fieldpost/fieldpost/installer/e2e/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m, "fieldpost-agent")) }
+func TestMain(m *testing.M) {
+	// A history takes a quarter of a second; more of them: -rapid.checks=1000.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	os.Exit(harness.Main(m, "fieldpost-agent"))
+}

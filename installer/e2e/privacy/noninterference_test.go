@@ -1,0 +1,90 @@
+package privacy
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/protocoltest"
+)
+
+// twin prepares a state with key, epoch and decision fixed, and feeds the same history to two copies
+// of it, with other people in each.
+func twin(tb testing.TB, s site, one, other []happening) (a, b left) {
+	tb.Helper()
+	f := protocoltest.NewFakeCollector(tb, protocoltest.FakeConfig{Catalog: s.catalog()})
+	state := enrol(tb, f)
+	// One fact leaves first, so that the epoch is open; then the decision that is tried.
+	first := []happening{{at: begin.Add(-48 * time.Hour), kind: "group", plan: "trial", message: -1}}
+	fact := &control.Decision{Levels: map[string]exchange.Level{"inventory": exchange.Aggregate}, Accept: true}
+	l := replay(tb, state, agent.ReplayOptions{Files: []string{peopleOf(0).write(tb, "first.jsonl", first)}, Consent: fact, Until: begin.Add(-24 * time.Hour)},
+		func(ctx context.Context, a *agent.Agent) {
+			if _, err := a.Decide(ctx, *decision(s)); err != nil {
+				tb.Fatal(err)
+			}
+		})
+	if len(l.batches) == 0 {
+		tb.Fatal("nothing left before the twins parted: their epochs will differ")
+	}
+	copied := clone(tb, state)
+	feed := func(state string, seed uint64, list []happening) left {
+		return replay(tb, state, agent.ReplayOptions{Files: []string{peopleOf(seed).write(tb, "events.jsonl", list)}, Every: 14 * 24 * time.Hour,
+			Until: begin.AddDate(0, 0, s.weeks*7+10)}, nil)
+	}
+	a = feed(state, 1, one)
+	f.Forget(a.agent, len(a.batches)-len(l.batches)) // or the copy is found out as one, and opens an epoch of its own
+	b = feed(copied, 2, other)
+	if k, _ := f.Agent(a.agent); k.Refused != 0 {
+		tb.Errorf("the collector refused %d batches: the twins forked", k.Refused)
+	}
+	return a, b
+}
+
+// Two sites where the same things were done by people of other names, addresses, words and messages
+// send the same bytes.
+func TestNonInterference(t *testing.T) {
+	sawPeople, sawSuppressed := false, false
+	rapid.Check(t, func(r *rapid.T) {
+		s := drawSite(r)
+		list := s.happenings()
+		a, b := twin(t, s, list, list)
+		if d := gocmp.Diff(a.figures, b.figures); d != "" {
+			r.Fatalf("figures differ by who the people are:\n%s", d)
+		}
+		if d := gocmp.Diff(a.preview, b.preview); d != "" {
+			r.Fatalf("what would leave next differs by who the people are:\n%s", d)
+		}
+		if len(a.batches) != len(b.batches) {
+			r.Fatalf("%d batches and %d", len(a.batches), len(b.batches))
+		}
+		for i := range a.batches {
+			if !bytes.Equal(a.batches[i], b.batches[i]) {
+				r.Fatalf("batch %d differs in its bytes", i)
+			}
+		}
+		all := lines(a.figures)
+		sawPeople = sawPeople || bytes.Contains([]byte(all), []byte(`"measure":"people"`)) && bytes.Contains([]byte(all), []byte(`"grain":"week"`))
+		sawSuppressed = sawSuppressed || bytes.Contains([]byte(all), []byte(`"form":"suppressed"`))
+	})
+	if !t.Failed() && (!sawPeople || !sawSuppressed) {
+		t.Errorf("no history sent figures about people (%v) and suppressed ones (%v): nothing was proved", sawPeople, sawSuppressed)
+	}
+}
+
+// The proof can fail: with one person more at the level totals the bytes differ.
+func TestNonInterference_SeesADifference(t *testing.T) {
+	s := site{seed: 7, users: 12, weeks: 3, activity: 0.9, usage: "totals", sla: "off", inv: "off"}
+	list := s.happenings()
+	more := append(append([]happening{}, list...), happening{at: begin.AddDate(0, 0, 20), kind: "track", name: "Logged In", user: 99, message: 1 << 20})
+	a, b := twin(t, s, list, more)
+	if lines(a.figures) == lines(b.figures) {
+		t.Error("a person more makes no difference at the level totals: this would not see one less either")
+	}
+}

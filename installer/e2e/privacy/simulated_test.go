@@ -1,0 +1,133 @@
+package privacy
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/fieldpost/fieldpost/agent"
+	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/agent/settings"
+	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/protocoltest"
+)
+
+// config is that of a simulated agent.
+func config(tb testing.TB, state string) agent.Config {
+	tb.Helper()
+	s, err := settings.Load(settings.Source{Getenv: func(string) string { return "" },
+		Flags: map[string]string{"state": state, "console": "off", "zone": "Europe/Berlin", "proxy": "none"}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return agent.Config{Settings: s, Version: "0.1.0", Simulated: true}
+}
+
+// enrol makes a simulated state that has joined f.
+func enrol(tb testing.TB, f *protocoltest.FakeCollector) (state string) {
+	tb.Helper()
+	state = filepath.Join(tb.TempDir(), "state")
+	if _, err := agent.Enroll(tb.Context(), config(tb, state), f.Token(tb, protocoltest.TokenSpec{Account: "acme", Installation: "berlin"})); err != nil {
+		tb.Fatal(err)
+	}
+	return state
+}
+
+// left is everything that left a site.
+type left struct {
+	agent   exchange.ID
+	batches [][]byte // in the order of the ledger
+	figures []string // the batches in words
+	preview []string // what would leave next
+	history []control.ConsentEntry
+}
+
+// replay feeds files to the state and says what has left it by then.
+func replay(tb testing.TB, state string, o agent.ReplayOptions, then func(context.Context, *agent.Agent)) left {
+	tb.Helper()
+	a, err := agent.Open(config(tb, state))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() {
+		if err := a.Close(); err != nil {
+			tb.Error(err)
+		}
+	}()
+	ctx := tb.Context()
+	if _, err := a.Replay(ctx, o); err != nil {
+		tb.Fatal(err)
+	}
+	if then != nil {
+		then(ctx, a)
+	}
+	return leftOf(tb, a)
+}
+
+func leftOf(tb testing.TB, a *agent.Agent) (l left) {
+	tb.Helper()
+	ctx := tb.Context()
+	led, err := a.Ledger(ctx, control.LedgerQuery{Kind: "batch", Limit: 1 << 20, Figures: true, Verify: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if led.Verified == nil || !*led.Verified {
+		tb.Fatalf("the ledger does not verify: %s", led.Problem)
+	}
+	for _, e := range led.Entries {
+		if e.Kind != "batch" {
+			tb.Fatalf("a batch was %s: %s", e.Kind, e.Text)
+		}
+		l.batches = append(l.batches, e.Wire)
+		for _, f := range e.Figures {
+			l.figures = append(l.figures, text(tb, f))
+		}
+	}
+	p, err := a.Preview(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, x := range p.Leaves {
+		l.preview = append(l.preview, text(tb, x))
+	}
+	st, err := a.Status(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := a.Consent(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l.agent, l.history = st.Agent, c.History
+	return l
+}
+
+func text(tb testing.TB, v interface{ MarshalJSON() ([]byte, error) }) string {
+	tb.Helper()
+	b, err := v.MarshalJSON()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(b)
+}
+
+// clone copies a state: the same key, epoch and decisions, salt and all.
+func clone(tb testing.TB, state string) string {
+	tb.Helper()
+	to := filepath.Join(tb.TempDir(), "clone")
+	if err := os.CopyFS(to, os.DirFS(state)); err != nil {
+		tb.Fatal(err)
+	}
+	return to
+}
+
+func decision(s site) *control.Decision {
+	return &control.Decision{
+		Levels: map[string]exchange.Level{"usage": exchange.Level(s.usage), "sla": exchange.Level(s.sla), "inventory": exchange.Level(s.inv)},
+		Accept: true, By: "j.d.", People: s.people,
+	}
+}
+
+func lines(list []string) string { return strings.Join(list, "\n") }
