@@ -179,13 +179,13 @@ func (c *apiClient) figures(ctx context.Context, account, installation string, f
 			q.Set("after", after)
 		}
 		var page struct {
-			Measurements []report.Figure `json:"measurements"`
-			Next         string          `json:"next"`
+			Rows []report.Figure `json:"rows"`
+			Next string          `json:"next"`
 		}
 		if err := c.get(ctx, "/api/v1/measurements?"+q.Encode(), &page); err != nil {
 			return err
 		}
-		for _, f := range page.Measurements {
+		for _, f := range page.Rows {
 			fn(f)
 		}
 		if after = page.Next; after == "" {
