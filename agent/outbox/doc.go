@@ -39,4 +39,6 @@
 //     says in its open record that the ones before are closed, so Open finds waiting files in
 //     a closed epoch and goes on, leaving out the windows the new epoch already holds.
 //  7. A temporary file: removed.
+//  8. In the middle of Withdraw: as 6, but what to leave out is known only to the caller, who
+//     therefore calls Withdraw with the statement in force after every Open and before Next.
 package outbox

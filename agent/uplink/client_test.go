@@ -169,10 +169,17 @@ func TestS02_JoinAgainAfterALostAnswer(t *testing.T) {
 	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{})
 	_, key, _ := ed25519.GenerateKey(nil)
 	tok := f.Token(t, protocoltest.TokenSpec{Account: "acme", Installation: "main"})
-	f.Inject(protocoltest.Fault{Path: exchange.PathJoin, Times: 3, Do: protocoltest.LoseAnswer()})
+	f.Inject(protocoltest.Fault{Path: exchange.PathJoin, Times: 1, Do: protocoltest.LoseAnswer()})
+	if _, err := Join(t.Context(), quick(Config{}), tok, key); err != nil {
+		t.Fatalf("one lost answer was enough to fail: %v", err)
+	}
+	_, key, _ = ed25519.GenerateKey(nil)
+	tok = f.Token(t, protocoltest.TokenSpec{Account: "acme", Installation: "main"})
+	f.Inject(protocoltest.Fault{Path: exchange.PathJoin, Times: 9, Do: protocoltest.LoseAnswer()})
 	if _, err := Join(t.Context(), quick(Config{}), tok, key); err == nil {
 		t.Fatal("joined although every answer was lost")
 	}
+	f.Heal()
 	if _, err := Join(t.Context(), quick(Config{}), tok, key); err != nil {
 		t.Fatalf("the single use was lost with the answer: %v", err)
 	}

@@ -38,6 +38,27 @@ func Join(ctx context.Context, cfg Config, token exchange.Token, agent ed25519.P
 		return out, err
 	}
 
+	for try := 1; ; try++ {
+		out, err = c.join(ctx, token, key, agent)
+		// An answer that got lost took the nonce with it; the collector knows our key by now.
+		if e := (*Error)(nil); errors.As(err, &e) && e.Verdict.Code == codeChallenge && try < quickTries {
+			continue
+		}
+		if err != nil {
+			return exchange.JoinAnswer{}, err
+		}
+		break
+	}
+	if out.Agent != c.Agent() || out.Account != token.Account || out.Installation != token.Installation {
+		return exchange.JoinAnswer{}, errors.New("joining: the collector answered for another agent or installation")
+	}
+	return out, nil
+}
+
+// codeChallenge refuses a join whose nonce is unknown, used or expired.
+const codeChallenge = "challenge_unknown"
+
+func (c *Client) join(ctx context.Context, token exchange.Token, key, agent ed25519.PrivateKey) (out exchange.JoinAnswer, err error) {
 	var ch exchange.Challenge
 	v, err := c.call(ctx, request{method: http.MethodGet, path: exchange.PathChallenge, query: "token=" + url.QueryEscape(token.ID.String()), limit: maxAnswer})
 	if err := read(v, err, &ch); err != nil {
@@ -52,9 +73,6 @@ func Join(ctx context.Context, cfg Config, token exchange.Token, agent ed25519.P
 	v, err = c.call(ctx, request{method: http.MethodPost, path: exchange.PathJoin, body: body, limit: maxAnswer})
 	if err := read(v, err, &out); err != nil {
 		return out, fmt.Errorf("joining: %w", err)
-	}
-	if out.Agent != c.Agent() || out.Account != token.Account || out.Installation != token.Installation {
-		return exchange.JoinAnswer{}, errors.New("joining: the collector answered for another agent or installation")
 	}
 	return out, nil
 }
