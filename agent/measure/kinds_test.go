@@ -3,6 +3,7 @@ package measure_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -243,6 +244,10 @@ func TestAChangedDefinitionBeginsWithTheNextWindow(t *testing.T) {
 	if five != 3 {
 		t.Errorf("%d windows of 5m", five)
 	}
+	ls, err := s.f.Query(measure.Query{Measure: "n", Grain: report.FiveMinutes, To: "2026-01-01T00:10:00Z"})
+	if err != nil || len(ls) != 3 || ls[0].Value != int64(3) || ls[1].Value != int64(1) || ls[2].Value != int64(0) || !ls[0].Closed {
+		t.Errorf("%+v, %v", ls, err)
+	}
 	s.want("who", report.Month, "", `2026-01-01 3`, `2026-02-01 1`)
 	s.want("who", report.Month, "ok", `2026-02-01 (none) 1`)
 	s.want("who", report.Week, "", `2025-12-29 3`, `2026-01-05 0`, `2026-01-12 0`, `2026-01-19 0`, `2026-01-26 1`)
@@ -375,6 +380,66 @@ func TestQuantilesAreWithinOnePerCent(t *testing.T) {
 		if got < want*0.99 || got > want*1.01 {
 			t.Errorf("quantile %v is %v", want, got)
 		}
+	}
+}
+
+func TestFiltersAndCrosses(t *testing.T) {
+	s := newSite(t, `events:
+  edit: {match: Edit, properties: {area: {values: [code, docs]}, files: {number: {min: 0, max: 100}}}}
+  open: {match: Open}
+traits:
+  role: {values: [dev, boss, bot], not_people: [bot]}
+measures:
+ - {id: cross, kind: active_users, events: [edit, open], by: [[role, area], area]`+rest+`
+ - {id: big, kind: count, events: [edit, open], where: {files: {min: 10}}, where_user: {role: [dev]}`+rest+`
+ - {id: sizes, kind: distribution, events: [edit], property: files, by: [role]`+rest)
+	edit := func(user string, area uint16, files int64, when string) {
+		s.apply(&record.Record{Received: at(when).UnixNano(), Events: []record.Event{{Type: record.Track, User: user, Time: at(when).UnixNano(),
+			Properties: []record.Value{{Property: 0, Index: area}, {Property: 1, Number: record.Decimal{Mantissa: files}}}}}})
+	}
+	role := func(user string, v uint16, when string) {
+		s.apply(&record.Record{Received: at(when).UnixNano(), Events: []record.Event{{Type: record.Identify, User: user, Properties: []record.Value{{Index: v}}}}})
+	}
+	edit("ann", 0, 10, "2026-01-05 10:00")
+	edit("ann", 1, 9, "2026-01-05 11:00")
+	edit("bob", 0, 50, "2026-01-05 12:00")
+	edit("hal", 0, 99, "2026-01-05 12:00") // a bot, as is learnt before the day closes
+	s.track(1, "bob", "2026-01-05 13:00")  // declares no area, and no files for the filter
+	edit("", 2, 20, "2026-01-05 14:00")    // nobody; an area that is not listed
+	role("ann", 0, "2026-01-06 00:00")
+	role("hal", 2, "2026-01-07 23:00")
+	s.until("2026-01-08 00:00")
+	role("bob", 0, "2026-01-08 00:00") // the day has closed, the week has not
+	s.want("cross", report.Day, "", `2026-01-05 2`)
+	s.want("cross", report.Day, "area", `2026-01-05 (none) 1`, `2026-01-05 code 2`, `2026-01-05 docs 1`)
+	s.want("cross", report.Day, "area,role", `2026-01-05 (none) (none) 1`, `2026-01-05 code (none) 1`, `2026-01-05 code dev 1`, `2026-01-05 docs dev 1`)
+	s.want("cross", report.Week, "role,area", `2026-01-05 dev (none) 1 *`, `2026-01-05 dev code 2 *`, `2026-01-05 dev docs 1 *`)
+	s.want("big", report.Day, "", `2026-01-05 1`)
+	s.want("big", report.Week, "", `2026-01-05 2 *`)
+	ls, err := s.f.Query(measure.Query{Measure: "sizes", Grain: report.Day, By: []string{"role"}})
+	if err != nil || len(ls) != 2 || ls[0].Value.(measure.DistributionValue).Sum != 70 || ls[1].Value.(measure.DistributionValue).Sum != 19 {
+		t.Errorf("%+v, %v", ls, err)
+	}
+}
+
+func TestAQuestionThatHasNoAnswerSaysWhy(t *testing.T) {
+	s := newSite(t, traffic+"measures:\n - {id: n, kind: count, subject: traffic, events: [hit], by: [ok]"+rest)
+	s.track(0, "a", "2026-01-01 00:00")
+	for _, x := range []struct {
+		q    measure.Query
+		want error
+	}{
+		{measure.Query{Measure: "m", Grain: report.Day}, measure.ErrMeasure},
+		{measure.Query{Measure: "n", Grain: report.Week}, measure.ErrGrain},
+		{measure.Query{Measure: "n", Grain: report.Day, By: []string{"role"}}, measure.ErrBreakdown},
+		{measure.Query{Measure: "n", Grain: report.Day, From: "yesterday"}, measure.ErrRange},
+	} {
+		if _, err := s.f.Query(x.q); !errors.Is(err, x.want) {
+			t.Errorf("%+v: %v", x.q, err)
+		}
+	}
+	if err := s.f.Apply(1, &record.Record{}); err == nil {
+		t.Error("a record is applied twice")
 	}
 }
 
