@@ -183,10 +183,9 @@ func accountOrder(q store.AccountQuery) (string, []any) {
 	case "last_report":
 		return " ORDER BY coalesce(i.last, 0)" + dir + ", a.name", nil
 	case "measure":
-		// The low end of the account's newest week that told something; environments add up.
-		return ` ORDER BY (SELECT sum(p.lo) FROM account_periods p JOIN lines l ON l.id = p.line
-			WHERE p.account = a.id AND l.measure = ? AND l.field = ? AND p.period = ? AND p.exact + p.banded > 0
-			GROUP BY p.start ORDER BY p.start DESC LIMIT 1)` + dir + ` NULLS LAST, a.name`, []any{q.Measure, int64(fieldOf(q.Field)), int64(store.Weekly)}
+		// The low end of the newest week that told something; environments add up.
+		return ` ORDER BY (SELECT sum(p.lo) FROM account_newest p WHERE p.account = a.id
+			AND p.line IN (SELECT id FROM lines WHERE measure = ? AND field = ?))` + dir + ` NULLS LAST, a.name`, []any{q.Measure, int64(fieldOf(q.Field))}
 	}
 	if name, ok := strings.CutPrefix(q.Sort, "attr."); ok {
 		one := `(SELECT x.%s FROM attributes x WHERE x.account = a.id AND x.name = ?)`

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
@@ -44,12 +45,11 @@ func (s *scanned) figure() (report.Figure, error) {
 	return f, nil
 }
 
+// figureFilter narrows latest, which knows every (installation, series) there is. Pairs whose
+// windows all lie outside From and To are left out by their first and newest window.
 func figureFilter(q store.FigureQuery) (f filter) {
 	if q.Account != "" {
-		f.add(`l.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ?)`, q.Account)
-		if q.Installation != "" {
-			f.add(`i.key = ?`, q.Installation)
-		}
+		f.add(`l.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ? AND (? = '' OR i.key = ?))`, q.Account, q.Installation, q.Installation)
 	}
 	var g filter
 	if q.Measure != "" {
@@ -65,58 +65,104 @@ func figureFilter(q store.FigureQuery) (f filter) {
 		g.add("dims = ?", store.DimsKey(q.Dims))
 	}
 	if len(g.where) > 0 {
-		f.add("l.series IN (SELECT id FROM series"+g.String()+")", g.args...)
+		f.add("+l.series IN (SELECT id FROM series"+g.String()+")", g.args...)
 	}
 	civilGrains := fmt.Sprintf("s.grain BETWEEN %d AND %d", report.Day, report.Block12w)
 	if !q.From.IsZero() {
-		f.add("c.start >= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.From), q.From.Unix())
+		f.add("l.start >= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.From), q.From.Unix())
 	}
 	if !q.To.IsZero() {
-		f.add("c.start <= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.To), q.To.Unix())
+		f.add("l.first <= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.To), q.To.Unix())
 	}
 	return f
 }
 
-// Figures implements store.Measurements. The way in is latest, which knows every
-// (installation, series) there is; cells of each are then one range.
+// Figures implements store.Measurements. It walks latest in the order of its key and reads
+// the cells of each pair as one range, until the page is full: nothing is sorted, and what
+// lies behind the page is not looked at.
 func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.FigurePage, err error) {
 	f := figureFilter(q)
+	var inst, series, start int64
 	if q.After != "" {
-		var inst, series, start int64
 		if _, err := fmt.Sscanf(q.After, "%d.%d.%d", &inst, &series, &start); err != nil {
 			return p, fmt.Errorf("reading the page mark %q: %w", q.After, store.ErrNotFound)
 		}
-		f.add("(l.installation > ? OR l.installation = ? AND (l.series > ? OR l.series = ? AND c.start > ?))", inst, inst, series, series, start)
+		f.add("(l.installation > ? OR l.installation = ? AND l.series >= ?)", inst, inst, series)
+		f.add("l.installation >= ?", inst)
 	}
 	limit := sq.Clamp(q.Limit, 1000, 10_000)
-	type row struct {
-		store.FigureRow
-		inst, series int64
-	}
-	list, err := sq.Rows(ctx, s.r, func(r *row, scan func(...any) error) error {
-		var sc scanned
-		err := scan(&r.Account, &r.Installation, &r.Environment, &r.inst, &r.series, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts,
-			&sc.start, &sc.form, &sc.lo, &sc.hi, &sc.blob)
-		if err == nil {
-			r.Figure, err = sc.figure()
-		}
-		return err
-	}, `SELECT a.key, i.key, i.environment, l.installation, l.series, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, c.start, c.form, c.lo, c.hi, c.blob
-		FROM latest l CROSS JOIN cells c ON c.installation = l.installation AND c.series = l.series
-		JOIN series s ON s.id = l.series JOIN installations i ON i.id = l.installation JOIN accounts a ON a.id = i.account`+f.String()+
-		` ORDER BY l.installation, l.series, c.start LIMIT ?`, append(f.args, limit+1)...)
+	pairs, err := s.r.QueryContext(ctx, `SELECT a.key, i.key, i.environment, l.installation, l.series, s.measure, s.hash, s.field, s.grain, s.dims, s.texts
+		FROM latest l NOT INDEXED CROSS JOIN series s ON s.id = l.series CROSS JOIN installations i ON i.id = l.installation CROSS JOIN accounts a ON a.id = i.account`+
+		f.String()+` ORDER BY l.installation, l.series`, f.args...)
 	if err != nil {
 		return p, fmt.Errorf("reading figures: %w", err)
 	}
-	if len(list) > limit {
-		list = list[:limit]
-		last := list[limit-1]
-		p.Next = fmt.Sprintf("%d.%d.%d", last.inst, last.series, last.Figure.Start)
+	defer pairs.Close()
+	for pairs.Next() {
+		var r store.FigureRow
+		var sc scanned
+		var in, se int64
+		if err := pairs.Scan(&r.Account, &r.Installation, &r.Environment, &in, &se, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts); err != nil {
+			return p, fmt.Errorf("reading figures: %w", err)
+		}
+		from, to := bounds(q, sc.grain)
+		if in == inst && se == series && q.After != "" {
+			from = max(from, start+1) // start may be the least there is: then all of them
+		}
+		more, err := s.cellsOf(ctx, &p, r, sc, in, se, from, to, limit)
+		if err != nil || more {
+			return p, err
+		}
 	}
-	for _, r := range list {
-		p.Rows = append(p.Rows, r.FigureRow)
+	return p, pairs.Err()
+}
+
+// bounds are From and To in a grain's own starts.
+func bounds(q store.FigureQuery, g report.Grain) (from, to int64) {
+	from, to = math.MinInt64, math.MaxInt64
+	at := func(t time.Time) int64 {
+		if g.Civil() {
+			return civil(t)
+		}
+		return t.Unix()
 	}
-	return p, nil
+	if !q.From.IsZero() {
+		from = at(q.From)
+	}
+	if !q.To.IsZero() {
+		to = at(q.To)
+	}
+	return from, to
+}
+
+// cellsOf adds the cells of one pair to the page. more: the page is full and there is at least
+// one more.
+func (s *Store) cellsOf(ctx context.Context, p *store.FigurePage, r store.FigureRow, sc scanned, inst, series, from, to int64, limit int) (more bool, err error) {
+	rs, err := s.hot.QueryContext(ctx, `SELECT start, form, lo, hi, blob FROM cells WHERE installation = ? AND series = ? AND start BETWEEN ? AND ? ORDER BY start LIMIT ?`,
+		inst, series, from, to, limit-len(p.Rows)+1)
+	if err != nil {
+		return false, fmt.Errorf("reading figures: %w", err)
+	}
+	defer rs.Close()
+	given := int64(math.MinInt64) // the newest start of this pair that is on a page
+	if from > math.MinInt64 {
+		given = from - 1
+	}
+	for rs.Next() {
+		if len(p.Rows) == limit {
+			p.Next = fmt.Sprintf("%d.%d.%d", inst, series, given)
+			return true, nil
+		}
+		if err := rs.Scan(&sc.start, &sc.form, &sc.lo, &sc.hi, &sc.blob); err != nil {
+			return false, fmt.Errorf("reading figures: %w", err)
+		}
+		if r.Figure, err = sc.figure(); err != nil {
+			return false, err
+		}
+		given = sc.start
+		p.Rows = append(p.Rows, r)
+	}
+	return false, rs.Err()
 }
 
 // Latest implements store.Measurements.

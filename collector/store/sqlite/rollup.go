@@ -223,6 +223,9 @@ func (a *applying) putAccount(account int64, environment string, line int64, per
 		now.Suppressed, now.Unknown, now.windows); err != nil {
 		return err
 	}
+	if err := a.putNewest(account, environment, line, period, start, now); err != nil {
+		return err
+	}
 	d := asOne(now).minus(asOne(old))
 	if err != nil {
 		d = asOne(now)
@@ -232,6 +235,15 @@ func (a *applying) putAccount(account int64, environment string, line int64, per
 		exact = exact + excluded.exact, banded = banded + excluded.banded, suppressed = suppressed + excluded.suppressed,
 		unknown = unknown + excluded.unknown, windows = windows + excluded.windows`,
 		line, int64(period), environment, start, d.lo, d.hi, d.open, d.exact, d.banded, d.suppressed, d.unknown, d.windows)
+	return err
+}
+
+func (a *applying) putNewest(account int64, environment string, line int64, period report.Grain, start int64, now total) error {
+	if period != store.Weekly || now.Told() == 0 {
+		return nil
+	}
+	_, err := a.exec(`INSERT INTO account_newest (account, line, environment, start, lo) VALUES (?,?,?,?,?)
+		ON CONFLICT DO UPDATE SET start = excluded.start, lo = excluded.lo WHERE excluded.start >= start`, account, line, environment, start, now.Lo)
 	return err
 }
 

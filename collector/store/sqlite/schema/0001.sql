@@ -68,6 +68,10 @@ CREATE TABLE account_periods (
   start INTEGER NOT NULL, lo REAL NOT NULL, hi REAL, exact INTEGER NOT NULL, banded INTEGER NOT NULL,
   suppressed INTEGER NOT NULL, unknown INTEGER NOT NULL, windows INTEGER NOT NULL,
   PRIMARY KEY (account, line, period, environment, start)) WITHOUT ROWID;
+-- The newest week of each line that told something: what lists rank by.
+CREATE TABLE account_newest (
+  account INTEGER NOT NULL, line INTEGER NOT NULL, environment TEXT NOT NULL, start INTEGER NOT NULL, lo REAL NOT NULL,
+  PRIMARY KEY (account, line, environment)) WITHOUT ROWID;
 -- hi is the sum of the closed tops; open counts accounts whose top is open.
 CREATE TABLE fleet_periods (
   line INTEGER NOT NULL, period INTEGER NOT NULL, environment TEXT NOT NULL, start INTEGER NOT NULL,
