@@ -29,6 +29,7 @@ const outage = time.Hour
 // delivery is how sending stands. Guarded by Agent.mu.
 type delivery struct {
 	consent exchange.Hash // of the statement in force for the fold
+	told    int           // number of the newest decision the collector was told of
 	checkIn time.Time     // last successful one
 	acked   time.Time
 	next    time.Time
@@ -174,6 +175,9 @@ func (a *Agent) sendAll(ctx context.Context) (control.Sent, error) {
 	if err == nil {
 		before := a.ledger.Counts()
 		if _, err = a.outbox.Freeze(ctx, a.now()); err == nil {
+			err = a.tellNews(ctx)
+		}
+		if err == nil {
 			_, err = uplink.Drain(ctx, a.uplink, a.outbox)
 		}
 		after := a.ledger.Counts()
@@ -185,6 +189,14 @@ func (a *Agent) sendAll(ctx context.Context) (control.Sent, error) {
 	sent.Left = int(a.outbox.Counts().Waiting)
 	a.settle(err, sent.Batches > 0)
 	return sent, uplinkError(err)
+}
+
+// tellNews checks in again where a decision was made since the last time: what was frozen may name it.
+func (a *Agent) tellNews(ctx context.Context) error {
+	if st, ok := a.consent.Current(); ok && st.Statement.Number > a.told() {
+		return a.checkIn(ctx)
+	}
+	return nil
 }
 
 // settle remembers how a delivery ended.
@@ -241,15 +253,36 @@ func held(err error) bool {
 	return errors.Is(err, errNothingDecided) || errors.Is(err, errPaused) || errors.Is(err, errVendorPause)
 }
 
-// checkIn is the only thing enrolment itself allows.
+// checkIn is the only thing enrolment itself allows. It tells every decision the collector has not
+// heard of, oldest first: figures that wait were ruled under it, and a batch may name only what was
+// told before.
 func (a *Agent) checkIn(ctx context.Context) error {
-	st, ok := a.consent.Current()
+	current, ok := a.consent.Current()
 	if !ok {
 		var err error
-		if st, err = a.consent.Decide(a.now(), consent.Change{Note: "enrolled; nothing is decided"}); err != nil {
+		if current, err = a.consent.Decide(a.now(), consent.Change{Note: "enrolled; nothing is decided"}); err != nil {
 			return err
 		}
 	}
+	for _, st := range a.consent.History() {
+		if n := st.Statement.Number; n > a.told() && n < current.Statement.Number {
+			if err := a.tell(ctx, st); err != nil {
+				return err
+			}
+		}
+	}
+	return a.tell(ctx, current)
+}
+
+// told is the newest decision that the collector was told of.
+func (a *Agent) told() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.delivery.told
+}
+
+// tell checks in with a decision.
+func (a *Agent) tell(ctx context.Context, st consent.State) error {
 	a.mu.Lock()
 	in := exchange.CheckIn{Version: a.cfg.Version, Protocol: exchange.Version, Statement: st.Signed, Time: a.now().Unix(), Simulated: a.cfg.Simulated}
 	if a.current != nil {
@@ -265,6 +298,7 @@ func (a *Agent) checkIn(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	a.delivery.checkIn, a.delivery.pause = a.now(), ans.Pause
+	a.delivery.told = max(a.delivery.told, st.Statement.Number)
 	a.mu.Unlock()
 	a.outbox.Observe(ans.Through)
 	if ans.Catalog != nil {

@@ -39,6 +39,7 @@ type saved struct {
 	Progress map[string]int  `json:"progress,omitempty"`
 	Virtual  int64           `json:"virtual,omitempty"` // unix ns, simulated
 	Also     int64           `json:"also,omitempty"`
+	Told     int             `json:"told,omitempty"` // the newest decision the collector was told of
 }
 
 // openSite restores fold, gate and shelf from the last checkpoint.
@@ -72,6 +73,7 @@ func (a *Agent) openSite() (err error) {
 	}
 	a.virtualNS.Store(s.Virtual)
 	a.alsoNS = s.Also
+	a.delivery.told = s.Told
 	if c := a.catalogs[s.Catalog]; c != nil {
 		a.current = c
 	}
@@ -263,7 +265,7 @@ func (a *Agent) checkpoint() error {
 	if err != nil {
 		return err
 	}
-	s := saved{Gate: gate, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS}
+	s := saved{Gate: gate, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told}
 	if a.current != nil {
 		s.Catalog = a.current.Hash
 	}

@@ -2,6 +2,8 @@ package privacy
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +40,7 @@ func enrol(tb testing.TB, f *protocoltest.FakeCollector) (state string) {
 // left is everything that left a site.
 type left struct {
 	agent   exchange.ID
+	key     ed25519.PublicKey
 	batches [][]byte // in the order of the ledger
 	figures []string // the batches in words
 	preview []string // what would leave next
@@ -63,10 +66,10 @@ func replay(tb testing.TB, state string, o agent.ReplayOptions, then func(contex
 	if then != nil {
 		then(ctx, a)
 	}
-	return leftOf(tb, a)
+	return leftOf(tb, a, state)
 }
 
-func leftOf(tb testing.TB, a *agent.Agent) (l left) {
+func leftOf(tb testing.TB, a *agent.Agent, state string) (l left) {
 	tb.Helper()
 	ctx := tb.Context()
 	led, err := a.Ledger(ctx, control.LedgerQuery{Kind: "batch", Limit: 1 << 20, Figures: true, Verify: true})
@@ -100,8 +103,22 @@ func leftOf(tb testing.TB, a *agent.Agent) (l left) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l.agent, l.history = st.Agent, c.History
+	l.agent, l.history, l.key = st.Agent, c.History, keyOf(tb, state)
 	return l
+}
+
+// keyOf is the public half of a state's key.
+func keyOf(tb testing.TB, state string) ed25519.PublicKey {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join(state, "key.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var k struct{ Seed []byte }
+	if err := json.Unmarshal(data, &k); err != nil || len(k.Seed) != ed25519.SeedSize {
+		tb.Fatalf("reading the key: %v", err)
+	}
+	return ed25519.NewKeyFromSeed(k.Seed).Public().(ed25519.PublicKey)
 }
 
 func text(tb testing.TB, v interface{ MarshalJSON() ([]byte, error) }) string {
