@@ -74,47 +74,24 @@ func (s *Store) Attributes(ctx context.Context) ([]store.Attribute, error) {
 		`SELECT name, count(*), count(number) = count(*) FROM attributes GROUP BY name ORDER BY name`)
 }
 
-// filter is a growing WHERE.
-type filter struct {
-	where []string
-	args  []any
-}
-
-func (f *filter) add(cond string, args ...any) {
-	f.where = append(f.where, cond)
-	f.args = append(f.args, args...)
-}
-
-func (f *filter) String() string {
-	if len(f.where) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(f.where, " AND ")
-}
-
-// like makes a pattern that finds text anywhere.
-func like(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s) + "%"
-}
-
-func accountFilter(q store.AccountQuery) (f filter) {
+func accountFilter(q store.AccountQuery) (f sq.Filter) {
 	if q.Search != "" {
-		p := like(q.Search)
-		f.add(`(a.key LIKE ? ESCAPE '\' OR a.name LIKE ? ESCAPE '\')`, p, p)
+		p := sq.Like(q.Search)
+		f.Add(`(a.key LIKE ? ESCAPE '\' OR a.name LIKE ? ESCAPE '\')`, p, p)
 	}
 	for _, c := range q.Filters {
 		cond, args := condition(c)
 		switch c.Attribute {
 		case "key", "name":
-			f.add("a."+c.Attribute+" "+cond, args...)
+			f.Add("a."+c.Attribute+" "+cond, args...)
 		case "environment":
-			f.add("EXISTS (SELECT 1 FROM installations x WHERE x.account = a.id AND x.environment "+cond+")", args...)
+			f.Add("EXISTS (SELECT 1 FROM installations x WHERE x.account = a.id AND x.environment "+cond+")", args...)
 		default:
 			if n := asNumber(c.Value); n != nil && (c.Op == store.AtLeast || c.Op == store.AtMost) {
-				f.add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.number "+string(c.Op)+" ?)", c.Attribute, n)
+				f.Add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.number "+string(c.Op)+" ?)", c.Attribute, n)
 				continue
 			}
-			f.add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.value "+cond+")", append([]any{c.Attribute}, args...)...)
+			f.Add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.value "+cond+")", append([]any{c.Attribute}, args...)...)
 		}
 	}
 	return f
@@ -125,7 +102,7 @@ func condition(c store.Filter) (string, []any) {
 	case store.NotEqual, store.AtLeast, store.AtMost:
 		return string(c.Op) + " ?", []any{c.Value}
 	case store.Contains:
-		return `LIKE ? ESCAPE '\'`, []any{like(c.Value)}
+		return `LIKE ? ESCAPE '\'`, []any{sq.Like(c.Value)}
 	}
 	return "= ?", []any{c.Value}
 }
@@ -152,11 +129,11 @@ func scanAccount(a *accountRow, scan func(...any) error) error {
 // AccountPage implements store.Accounts.
 func (s *Store) AccountPage(ctx context.Context, q store.AccountQuery) (p store.AccountPage, err error) {
 	f := accountFilter(q)
-	if err := s.r.QueryRowContext(ctx, `SELECT count(*) FROM accounts a`+f.String(), f.args...).Scan(&p.Total); err != nil {
+	if err := s.r.QueryRowContext(ctx, `SELECT count(*) FROM accounts a`+f.String(), f.Args...).Scan(&p.Total); err != nil {
 		return p, fmt.Errorf("counting accounts: %w", err)
 	}
 	order, orderArgs := accountOrder(q)
-	args := append(append(f.args, orderArgs...), sq.Clamp(q.Limit, 50, 1000), max(q.Offset, 0))
+	args := append(append(f.Args, orderArgs...), sq.Clamp(q.Limit, 50, 1000), max(q.Offset, 0))
 	list, err := sq.Rows(ctx, s.r, scanAccount, accountColumns+f.String()+order+` LIMIT ? OFFSET ?`, args...)
 	if err != nil {
 		return p, fmt.Errorf("listing accounts: %w", err)
@@ -247,7 +224,7 @@ func (s *Store) Account(ctx context.Context, key string) (store.AccountRow, erro
 
 // Periods implements store.Measurements.
 func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Period, error) {
-	var f filter
+	var f sq.Filter
 	if q.Grain == 0 {
 		q.Grain = store.Weekly
 	}
@@ -257,27 +234,22 @@ func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Perio
 		cols = `'', l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, p.open, p.exact, p.banded, p.suppressed, p.unknown, p.windows`
 		from = `fleet_periods p JOIN lines l ON l.id = p.line`
 	} else if q.Account != "" {
-		f.add("p.account = (SELECT id FROM accounts WHERE key = ?)", q.Account)
+		f.Add("p.account = (SELECT id FROM accounts WHERE key = ?)", q.Account)
 	}
-	f.add("p.period = ?", int64(q.Grain))
+	f.Add("p.period = ?", int64(q.Grain))
 	if q.Measure != "" {
-		f.add("p.line IN (SELECT id FROM lines WHERE measure = ?)", q.Measure)
+		f.Add("p.line IN (SELECT id FROM lines WHERE measure = ?)", q.Measure)
 	}
 	if q.Field != 0 {
-		f.add("l.field = ?", int64(q.Field))
+		f.Add("l.field = ?", int64(q.Field))
 	}
 	if q.From != 0 {
-		f.add("p.start >= ?", q.From)
+		f.Add("p.start >= ?", q.From)
 	}
 	if q.To != 0 {
-		f.add("p.start <= ?", q.To)
+		f.Add("p.start <= ?", q.To)
 	}
-	if n := len(q.Environments); n > 0 {
-		f.where = append(f.where, "p.environment IN (?"+strings.Repeat(",?", n-1)+")")
-		for _, e := range q.Environments {
-			f.args = append(f.args, e)
-		}
-	}
+	f.In("p.environment", q.Environments)
 	list, err := sq.Rows(ctx, s.r, func(p *store.Period, scan func(...any) error) error {
 		p.Grain = q.Grain
 		var hi sql.NullFloat64
@@ -287,7 +259,7 @@ func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Perio
 			p.Interval.Hi = math.Inf(1)
 		}
 		return err
-	}, `SELECT `+cols+` FROM `+from+f.String()+` ORDER BY 1, l.measure, l.hash, l.field, p.start, p.environment`, f.args...)
+	}, `SELECT `+cols+` FROM `+from+f.String()+` ORDER BY 1, l.measure, l.hash, l.field, p.start, p.environment`, f.Args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading periods: %w", err)
 	}

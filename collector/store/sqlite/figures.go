@@ -47,32 +47,32 @@ func (s *scanned) figure() (report.Figure, error) {
 
 // figureFilter narrows latest, which knows every (installation, series) there is. Pairs whose
 // windows all lie outside From and To are left out by their first and newest window.
-func figureFilter(q store.FigureQuery) (f filter) {
+func figureFilter(q store.FigureQuery) (f sq.Filter) {
 	if q.Account != "" {
-		f.add(`l.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ? AND (? = '' OR i.key = ?))`, q.Account, q.Installation, q.Installation)
+		f.Add(`l.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ? AND (? = '' OR i.key = ?))`, q.Account, q.Installation, q.Installation)
 	}
-	var g filter
+	var g sq.Filter
 	if q.Measure != "" {
-		g.add("measure = ?", q.Measure)
+		g.Add("measure = ?", q.Measure)
 	}
 	if q.Grain != 0 {
-		g.add("grain = ?", int64(q.Grain))
+		g.Add("grain = ?", int64(q.Grain))
 	}
 	if q.Field != 0 {
-		g.add("field = ?", int64(q.Field))
+		g.Add("field = ?", int64(q.Field))
 	}
 	if q.Dims != nil {
-		g.add("dims = ?", store.DimsKey(q.Dims))
+		g.Add("dims = ?", store.DimsKey(q.Dims))
 	}
-	if len(g.where) > 0 {
-		f.add("+l.series IN (SELECT id FROM series"+g.String()+")", g.args...)
+	if len(g.Args) > 0 {
+		f.Add("+l.series IN (SELECT id FROM series"+g.String()+")", g.Args...)
 	}
 	civilGrains := fmt.Sprintf("s.grain BETWEEN %d AND %d", report.Day, report.Block12w)
 	if !q.From.IsZero() {
-		f.add("l.start >= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.From), q.From.Unix())
+		f.Add("l.start >= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.From), q.From.Unix())
 	}
 	if !q.To.IsZero() {
-		f.add("l.first <= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.To), q.To.Unix())
+		f.Add("l.first <= CASE WHEN "+civilGrains+" THEN ? ELSE ? END", civil(q.To), q.To.Unix())
 	}
 	return f
 }
@@ -87,13 +87,13 @@ func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.Figur
 		if _, err := fmt.Sscanf(q.After, "%d.%d.%d", &inst, &series, &start); err != nil {
 			return p, fmt.Errorf("reading the page mark %q: %w", q.After, store.ErrNotFound)
 		}
-		f.add("(l.installation > ? OR l.installation = ? AND l.series >= ?)", inst, inst, series)
-		f.add("l.installation >= ?", inst)
+		f.Add("(l.installation > ? OR l.installation = ? AND l.series >= ?)", inst, inst, series)
+		f.Add("l.installation >= ?", inst)
 	}
 	limit := sq.Clamp(q.Limit, 1000, 10_000)
 	pairs, err := s.r.QueryContext(ctx, `SELECT a.key, i.key, i.environment, l.installation, l.series, s.measure, s.hash, s.field, s.grain, s.dims, s.texts
 		FROM latest l NOT INDEXED CROSS JOIN series s ON s.id = l.series CROSS JOIN installations i ON i.id = l.installation CROSS JOIN accounts a ON a.id = i.account`+
-		f.String()+` ORDER BY l.installation, l.series`, f.args...)
+		f.String()+` ORDER BY l.installation, l.series`, f.Args...)
 	if err != nil {
 		return p, fmt.Errorf("reading figures: %w", err)
 	}

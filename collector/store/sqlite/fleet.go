@@ -36,33 +36,28 @@ func (s *Store) Installation(ctx context.Context, account, key string) (store.In
 	return i, nil
 }
 
-func fleetFilter(q store.FleetQuery) (f filter) {
+func fleetFilter(q store.FleetQuery) (f sq.Filter) {
 	if q.Search != "" {
-		p := like(q.Search)
-		f.add(`(a.key LIKE ? ESCAPE '\' OR a.name LIKE ? ESCAPE '\' OR i.key LIKE ? ESCAPE '\')`, p, p, p)
+		p := sq.Like(q.Search)
+		f.Add(`(a.key LIKE ? ESCAPE '\' OR a.name LIKE ? ESCAPE '\' OR i.key LIKE ? ESCAPE '\')`, p, p, p)
 	}
 	if q.Account != "" {
-		f.add("a.key = ?", q.Account)
+		f.Add("a.key = ?", q.Account)
 	}
 	if q.Version != "" {
-		f.add("i.version = ?", q.Version)
+		f.Add("i.version = ?", q.Version)
 	}
 	if q.Category != "" {
 		level := q.Level
 		if level == "" {
 			level = string(exchange.Off)
 		}
-		f.add(`coalesce(json_extract(i.consent, '$."' || ? || '"'), 'off') = ?`, strings.ReplaceAll(q.Category, `"`, ""), level)
+		f.Add(`coalesce(json_extract(i.consent, '$."' || ? || '"'), 'off') = ?`, strings.ReplaceAll(q.Category, `"`, ""), level)
 	}
 	if !q.SilentSince.IsZero() {
-		f.add("i.last_report < ?", sq.NS(q.SilentSince))
+		f.Add("i.last_report < ?", sq.NS(q.SilentSince))
 	}
-	if n := len(q.Environments); n > 0 {
-		f.where = append(f.where, "i.environment IN (?"+strings.Repeat(",?", n-1)+")")
-		for _, e := range q.Environments {
-			f.args = append(f.args, e)
-		}
-	}
+	f.In("i.environment", q.Environments)
 	return f
 }
 
@@ -74,7 +69,7 @@ func (s *Store) InstallationPage(ctx context.Context, q store.FleetQuery) (p sto
 		n       int
 	}
 	versions, err := sq.Rows(ctx, s.r, func(c *count, scan func(...any) error) error { return scan(&c.version, &c.n) },
-		`SELECT i.version, count(*) FROM installations i JOIN accounts a ON a.id = i.account`+f.String()+` GROUP BY i.version`, f.args...)
+		`SELECT i.version, count(*) FROM installations i JOIN accounts a ON a.id = i.account`+f.String()+` GROUP BY i.version`, f.Args...)
 	if err != nil {
 		return p, fmt.Errorf("counting installations: %w", err)
 	}
@@ -95,7 +90,7 @@ func (s *Store) InstallationPage(ctx context.Context, q store.FleetQuery) (p sto
 		order = "i." + q.Sort + dir + ", a.key, i.key"
 	}
 	p.Rows, err = sq.Rows(ctx, s.r, scanInstallation, installationColumns+f.String()+` ORDER BY `+order+` LIMIT ? OFFSET ?`,
-		append(f.args, sq.Clamp(q.Limit, 50, 1000), max(q.Offset, 0))...)
+		append(f.Args, sq.Clamp(q.Limit, 50, 1000), max(q.Offset, 0))...)
 	if err != nil {
 		return p, fmt.Errorf("listing installations: %w", err)
 	}
@@ -104,21 +99,21 @@ func (s *Store) InstallationPage(ctx context.Context, q store.FleetQuery) (p sto
 
 // Batches implements store.Fleet.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) ([]store.BatchRow, error) {
-	var f filter
+	var f sq.Filter
 	if q.Account != "" {
-		f.add(`b.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2))`, q.Account, q.Installation)
+		f.Add(`b.installation IN (SELECT i.id FROM installations i JOIN accounts a ON a.id = i.account WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2))`, q.Account, q.Installation)
 	}
 	if q.Agent != (exchange.ID{}) {
-		f.add("b.agent = ?", q.Agent[:])
+		f.Add("b.agent = ?", q.Agent[:])
 	}
 	if q.Epoch != (exchange.ID{}) {
-		f.add("b.epoch = ?", q.Epoch[:])
+		f.Add("b.epoch = ?", q.Epoch[:])
 	}
 	return sq.Rows(ctx, s.r, func(b *store.BatchRow, scan func(...any) error) error {
 		return scan(&b.Account, &b.Installation, sq.Fixed(b.Agent[:]), sq.Fixed(b.Epoch[:]), &b.Seq, sq.Fixed(b.Hash[:]), &b.Bytes, &b.Cells, &b.Aside, sq.When(&b.Received), &b.Refused)
 	}, `SELECT a.key, i.key, b.agent, b.epoch, b.seq, b.hash, b.bytes, b.cells, b.aside, b.received, b.refused
 		FROM batches b JOIN installations i ON i.id = b.installation JOIN accounts a ON a.id = i.account`+f.String()+` ORDER BY b.id DESC LIMIT ? OFFSET ?`,
-		append(f.args, sq.Clamp(q.Limit, 100, 10_000), max(q.Offset, 0))...)
+		append(f.Args, sq.Clamp(q.Limit, 100, 10_000), max(q.Offset, 0))...)
 }
 
 // Overview implements store.Fleet.
@@ -164,14 +159,14 @@ func (s *Store) Overview(ctx context.Context) (o store.Overview, err error) {
 
 // trouble narrows a list to an account and installation.
 func trouble(q store.TroubleQuery) (string, []any) {
-	var f filter
+	var f sq.Filter
 	if q.Account != "" {
-		f.add("a.key = ?", q.Account)
+		f.Add("a.key = ?", q.Account)
 	}
 	if q.Installation != "" {
-		f.add("i.key = ?", q.Installation)
+		f.Add("i.key = ?", q.Installation)
 	}
-	return f.String() + " ORDER BY x.id DESC LIMIT ? OFFSET ?", append(f.args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))
+	return f.String() + " ORDER BY x.id DESC LIMIT ? OFFSET ?", append(f.Args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))
 }
 
 // Quarantine implements store.Troubles.
@@ -218,15 +213,15 @@ func (s *Store) Aside(ctx context.Context, q store.TroubleQuery) ([]store.Aside,
 
 // Audit implements store.Troubles.
 func (s *Store) Audit(ctx context.Context, q store.TroubleQuery) ([]store.AuditRow, error) {
-	var f filter
+	var f sq.Filter
 	if q.Account != "" {
 		subject := q.Account + "/" + q.Installation
-		f.add(`(subject = ? OR substr(subject, 1, length(?2)) = ?2)`, strings.TrimSuffix(subject, "/"), subject)
+		f.Add(`(subject = ? OR substr(subject, 1, length(?2)) = ?2)`, strings.TrimSuffix(subject, "/"), subject)
 	}
 	return sq.Rows(ctx, s.r, func(a *store.AuditRow, scan func(...any) error) error {
 		return scan(&a.ID, sq.When(&a.At), &a.Actor, &a.Action, &a.Subject, &a.Detail)
 	}, `SELECT id, at, actor, action, subject, detail FROM audit`+f.String()+` ORDER BY id DESC LIMIT ? OFFSET ?`,
-		append(f.args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))...)
+		append(f.Args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))...)
 }
 
 // AddAudit implements store.Auditor.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,4 +169,39 @@ func Clamp(n, def, most int) int {
 		return def
 	}
 	return min(n, most)
+}
+
+// Filter is a growing WHERE. The zero value is empty.
+type Filter struct {
+	where []string
+	Args  []any
+}
+
+// Add adds a condition; all must hold.
+func (f *Filter) Add(cond string, args ...any) {
+	f.where = append(f.where, cond)
+	f.Args = append(f.Args, args...)
+}
+
+// In adds that a column has one of the values; none: no condition.
+func (f *Filter) In(column string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	f.where = append(f.where, column+" IN (?"+strings.Repeat(",?", len(values)-1)+")")
+	for _, v := range values {
+		f.Args = append(f.Args, v)
+	}
+}
+
+func (f *Filter) String() string {
+	if len(f.where) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(f.where, " AND ")
+}
+
+// Like makes a pattern that finds text anywhere, with \ as its escape.
+func Like(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s) + "%"
 }
