@@ -17,6 +17,7 @@ func (l *Log) run() {
 		case <-l.closing:
 			closing = true
 		}
+		l.rotateNext()
 		l.buf = *l.buffers.Get().(*[]byte)
 		for l.commitNext() {
 		}

@@ -150,7 +150,7 @@ func (h *history) check(got []record, prefix int) error {
 	return nil
 }
 
-// workload appends, trims and reopens; it goes on after errors, as an agent
+// workload appends, rotates, trims and reopens; it goes on after errors, as an agent
 // would, and writes down what it was told.
 func workload(fsys *durabletest.FS) (h *history, fatal int) {
 	h = &history{issued: map[string]int{}}
@@ -199,6 +199,9 @@ func workload(fsys *durabletest.FS) (h *history, fatal int) {
 			// Asked for before it is done: from here on older ones may be gone.
 			h.trimmed = append(h.trimmed, ack{ops: fsys.Ops(), no: l.Next() - 6})
 			_ = l.TrimBefore(l.Next() - 6)
+		}
+		if i%4 == 2 && l != nil {
+			_ = l.Rotate(ctx) // costs nothing, whatever becomes of it
 		}
 		if i == 7 || i == 14 {
 			reopen()

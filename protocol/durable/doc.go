@@ -47,6 +47,10 @@
 //     is not damage.
 //  9. While segments are trimmed: oldest first, each synced, so the rest has
 //     no hole.
+//  10. While a segment is rotated: as 8, then as 3. Between the two there is no
+//     segment with room; the old one is the newest again and the next append
+//     makes the new one, as it does for a full segment.
+//  11. While kept damage is dropped: each file is there or not.
 //
 // Damage in the middle (a flipped bit, a lost sector) costs the records it
 // touches: a broken payload is passed over by its header, a broken header by

@@ -21,6 +21,7 @@ type Stats struct {
 	Quarantined      int    // files of damaged bytes kept aside
 	QuarantinedBytes int64
 	NotKept          int64 // damaged bytes for which there was no room aside
+	Dropped          int   // files of damaged bytes removed by DropKept
 }
 
 // Stats returns the counters.
@@ -122,6 +123,8 @@ func badName(first uint64, off int64) string {
 // extra: failing or having no room is counted and does not stop anything.
 func (l *Log) keep(f File, first uint64, from, to int64) {
 	name := badName(first, from)
+	l.trimming.Lock()
+	defer l.trimming.Unlock()
 	l.mu.Lock()
 	_, have := l.bad[name]
 	l.mu.Unlock()

@@ -131,7 +131,7 @@ type Log struct {
 	buf    []byte         // frames of the group being written
 
 	encoding sync.Mutex // held from taking a group until its payloads are copied
-	trimming sync.Mutex // one TrimBefore at a time
+	trimming sync.Mutex // one TrimBefore, DropKept or keep at a time
 	windows  sync.Pool  // of *frame.Window, for Read
 	buffers  sync.Pool  // of *[]byte, for buf
 
@@ -145,6 +145,7 @@ type Log struct {
 	next         uint64
 	used         int64 // bytes of all files, including those being made or removed
 	pending      []*request
+	rotations    []*rotation // asked for, not begun
 	pendingBytes int64
 	waiters      chan struct{} // closed and replaced at a commit; nil without waiters
 	unhealthy    error
