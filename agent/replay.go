@@ -26,7 +26,7 @@ type ReplayOptions struct {
 	Every    time.Duration                                    // virtual time between deliveries, default 28 days
 	Offline  func(t time.Time) bool                           // the collector cannot be reached then
 	Progress func(text string)                                // told now and then
-	Step     func(ctx context.Context, t time.Time) error     // called before every delivery, e.g. to keep several sites on one clock
+	Step     func(ctx context.Context, t time.Time) error     // called before the first event and every delivery, e.g. to keep several sites on one clock
 }
 
 // ReplayResult says what a replay did.
@@ -44,6 +44,7 @@ func (a *Agent) virtual() time.Time { return time.Unix(0, a.virtualNS.Load()) }
 type replay struct {
 	*Agent
 	o    ReplayOptions
+	end  int64 // unix ns of local midnight at the beginning of Until; 0: none
 	next int64 // unix ns of the next delivery
 	sent control.Sent
 }
@@ -59,15 +60,17 @@ func (a *Agent) Replay(ctx context.Context, o ReplayOptions) (ReplayResult, erro
 		o.Every = 28 * 24 * time.Hour
 	}
 	r := &replay{Agent: a, o: o}
+	if !o.Until.IsZero() {
+		y, m, d := o.Until.Date()
+		r.end = report.Midnight(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()/86400, a.zone).UnixNano()
+	}
 	for _, src := range r.sources() {
 		if err := r.feed(ctx, src); err != nil {
 			return r.result(), err
 		}
 	}
-	if !o.Until.IsZero() {
-		y, m, d := o.Until.Date()
-		end := time.Date(y, m, d, 0, 0, 0, 0, a.zone).UnixNano()
-		if err := r.advance(ctx, end); err != nil {
+	if r.end != 0 {
+		if err := r.advance(ctx, r.end); err != nil {
 			return r.result(), err
 		}
 	}
@@ -175,7 +178,7 @@ func (r *replay) feedAlso(ctx context.Context, peek func() (*record.Record, bool
 }
 
 func (r *replay) pastEnd(ns int64) bool {
-	return !r.o.Until.IsZero() && ns >= r.o.Until.UnixNano()
+	return r.end != 0 && ns >= r.end
 }
 
 // one feeds one record, after the deliveries that are due before it.
@@ -211,6 +214,11 @@ func (r *replay) begin(ctx context.Context, src source) error {
 	}
 	if err != nil {
 		return refuse("events_unreadable", fmt.Sprintf("%s: %v", src.name, err), "it must be JSON lines, plain or gzip", 2)
+	}
+	if r.o.Step != nil { // on a shared clock: not before the others have come this far
+		if err := r.o.Step(ctx, time.Unix(0, first.Received)); err != nil {
+			return err
+		}
 	}
 	r.virtualNS.Store(first.Received)
 	if r.uplink != nil && (r.o.Offline == nil || !r.o.Offline(r.virtual())) {

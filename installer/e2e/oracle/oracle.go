@@ -107,20 +107,23 @@ func (x *reading) line(l *line) error {
 	if err != nil {
 		return fmt.Errorf("reading receivedAt: %w", err)
 	}
+	back := rec.Before(x.clock)
+	if back {
+		rec = x.clock
+	}
+	x.clock = rec
 	if !rec.Before(s.Until) {
 		return nil
 	}
 	x.n++
 	s.Received++
-	if rec.Before(x.clock) {
-		rec = x.clock
+	if back {
 		s.Back++
 	}
-	x.clock = rec
 	if s.started == -1<<30 {
 		s.started = s.dayOf(rec)
 	}
-	at := rec
+	at, skewed := rec, false
 	if l.Timestamp != "" {
 		if at, err = time.Parse(time.RFC3339Nano, l.Timestamp); err != nil {
 			return fmt.Errorf("reading timestamp: %w", err)
@@ -135,11 +138,14 @@ func (x *reading) line(l *line) error {
 			}
 		}
 		if at.Sub(rec) > 5*time.Minute {
-			at = rec
-			s.Skewed++
+			at, skewed = rec, true
 		}
 	}
-	s.Reasons[x.judge(l, rec, at)]++
+	reason := x.judge(l, rec, at)
+	s.Reasons[reason]++
+	if skewed && reason != "unknown_event" && reason != "over_limit_value" { // those were never dated
+		s.Skewed++
+	}
 	return nil
 }
 

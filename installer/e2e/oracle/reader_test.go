@@ -100,6 +100,7 @@ func convert(t testing.TB, e *rawEvent, cat *catalog.Catalog, r *record.Record) 
 		}
 		if def < 0 {
 			r.RefusedEvents[record.UnknownEvent]++
+			r.Skewed = 0
 			return
 		}
 		out.Def = uint16(def)
@@ -107,6 +108,7 @@ func convert(t testing.TB, e *rawEvent, cat *catalog.Catalog, r *record.Record) 
 	}
 	if !ok {
 		r.RefusedEvents[record.OverValue]++
+		r.Skewed = 0
 		return
 	}
 	r.Events = append(r.Events, out)
