@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 	"strconv"
 	"sync"
@@ -88,7 +89,14 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}, catalogs: map[exchange.Hash]*catalog.Catalog{}}
 	s.known.reset()
 	s.turn <- struct{}{}
-	var err error
+	// SQLite would make the file readable for all; its log takes over the file's mode.
+	f, err := os.OpenFile(c.Path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", c.Path, err)
+	}
 	if s.w, err = sql.Open("sqlite", dsn(c, "FULL", false)); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", c.Path, err)
 	}
