@@ -177,18 +177,17 @@ func (a *Agent) openJournal() (err error) {
 	return a.reconcile()
 }
 
-// reconcile carries on a decision that is on disk and that the journal does not hold: the agent died in
-// between.
+// reconcile carries on a decision that is on disk and that the journal does not hold, or whose withdrawal
+// was not finished: the agent died in between.
 func (a *Agent) reconcile() error {
 	st, ok := a.consent.Current()
-	if !ok || st.Signed.Hash() == a.delivery.consent {
+	switch {
+	case !ok:
 		return nil
+	case st.Signed.Hash() != a.delivery.consent:
+		return a.decided(context.Background(), st)
 	}
-	var before consent.State
-	if a.policy.Statement != nil {
-		before.Statement = *a.policy.Statement
-	}
-	return a.decided(context.Background(), before, st)
+	return a.withdraw(context.Background(), st.Statement)
 }
 
 func (a *Agent) openCatalogs() error {

@@ -321,7 +321,6 @@ func (a *Agent) Decide(ctx context.Context, d control.Decision) (control.Consent
 	if d.Accept {
 		ch.Accept = c
 	}
-	before, _ := a.consent.Current()
 	s, err := a.consent.Decide(a.now(), ch)
 	if err != nil {
 		code, hint := "consent_refused", "fieldpost-agent consent set --help"
@@ -334,14 +333,14 @@ func (a *Agent) Decide(ctx context.Context, d control.Decision) (control.Consent
 		return control.Consent{}, refuse(code, err.Error(), hint, 1)
 	}
 	a.refreshWords() // off stops here, before anything else
-	if err := a.decided(ctx, before, s); err != nil {
+	if err := a.decided(ctx, s); err != nil {
 		return control.Consent{}, err
 	}
 	return a.Consent(ctx)
 }
 
 // decided carries a decision to everything that acts on it.
-func (a *Agent) decided(ctx context.Context, before, s consent.State) error {
+func (a *Agent) decided(ctx context.Context, s consent.State) error {
 	data, err := json.Marshal(s.Signed)
 	if err != nil {
 		return fmt.Errorf("writing a decision: %w", err)
@@ -358,32 +357,28 @@ func (a *Agent) decided(ctx context.Context, before, s consent.State) error {
 	}{s.Signed, s.Record}); err != nil {
 		return err
 	}
-	if err := a.withdraw(ctx, before.Statement, s.Statement); err != nil {
+	if err := a.withdraw(ctx, s.Statement); err != nil {
 		return err
 	}
 	return a.checkpoint()
 }
 
-// withdraw deletes what waits of categories that may no longer leave.
-func (a *Agent) withdraw(ctx context.Context, before, now exchange.Statement) error {
-	narrowed := false
-	for _, d := range before.Categories {
-		if !now.Decision(d.Category).Level.AtLeast(d.Level) {
-			narrowed = true
-		}
-	}
-	if !narrowed {
-		return nil
+// withdraw deletes what waits and was judged under a decision that let more leave than now does.
+func (a *Agent) withdraw(ctx context.Context, now exchange.Statement) error {
+	levels := map[exchange.Hash]exchange.Statement{}
+	for _, s := range a.consent.History() {
+		levels[s.Signed.Hash()] = s.Statement
 	}
 	_, err := a.outbox.Withdraw(ctx, func(o outbox.Origin, cell report.Cell) bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		c := a.catalogs[o.Catalog]
-		if c == nil || int(cell.Measure) >= len(c.Measures) {
+		then, ok := levels[o.Consent]
+		if c == nil || !ok || int(cell.Measure) >= len(c.Measures) {
 			return false
 		}
 		category := c.Measures[cell.Measure].Category
-		return now.Decision(category).Level.AtLeast(before.Decision(category).Level)
+		return now.Decision(category).Level.AtLeast(then.Decision(category).Level)
 	})
 	return err
 }

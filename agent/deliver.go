@@ -127,7 +127,8 @@ func Enroll(ctx context.Context, cfg Config, token exchange.Token) (identity.Enr
 
 // deliver sends what waits every so often, until ctx ends. The first time is right away.
 func (a *Agent) deliver(ctx context.Context) error {
-	wait := time.Second
+	wait, failures := time.Second, 0
+	expired := time.Time{}
 	for {
 		a.mu.Lock()
 		a.delivery.next = time.Now().Add(wait)
@@ -141,23 +142,21 @@ func (a *Agent) deliver(ctx context.Context) error {
 		if a.uplink == nil || a.cfg.Settings.DoNotTrack {
 			continue
 		}
-		if _, err := a.sendAll(ctx); err != nil && !held(err) && ctx.Err() == nil {
-			wait = a.retryIn()
+		if time.Since(expired) > 24*time.Hour {
+			expired = time.Now()
+			if err := a.ledger.Expire(ctx); err != nil {
+				a.log.Warn("ledger not expired", "error", err)
+			}
+		}
+		switch _, err := a.sendAll(ctx); {
+		case err == nil || held(err):
+			failures = 0
+		case ctx.Err() == nil:
+			failures++
+			wait = uplink.RetryIn(err, failures, nil)
 			a.log.Warn("nothing was sent", "error", err, "next_try", wait)
 		}
 	}
-}
-
-// retryIn is when to try again after a failure: a minute at first, doubling with how long it has failed,
-// up to 15 minutes and never less often than SendEvery asks.
-func (a *Agent) retryIn() time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	failing := time.Minute
-	if !a.delivery.failing.IsZero() {
-		failing = max(failing, time.Since(a.delivery.failing))
-	}
-	return min(failing, 15*time.Minute, max(a.cfg.Settings.SendEvery, time.Minute))
 }
 
 // sendAll checks in, freezes what may leave and sends it. One at a time.

@@ -228,7 +228,7 @@ func (r *replay) begin(ctx context.Context, src source) error {
 	}
 	st, ok := r.consent.Current()
 	if ok && len(st.Statement.Categories) > 0 { // decided before a crash
-		return r.decided(ctx, st, st)
+		return r.decided(ctx, st)
 	}
 	if r.o.Consent == nil {
 		return nil

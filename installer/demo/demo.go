@@ -31,7 +31,7 @@ import (
 )
 
 // end is where the recorded history ends; the last weeks of it are replayed slowly while the pages are up.
-func end() time.Time { return day("2026-09-07") }
+func end() time.Time { return day("2026-08-27") }
 
 const (
 	liveWeeks = 8               // replayed at a day a beat once the rest is in
@@ -175,7 +175,7 @@ func (d *demo) run(ctx context.Context) (*Summary, error) {
 	if d.Check {
 		live = end()
 	}
-	if err := d.replay(ctx, live, 28*24*time.Hour, 0); err != nil {
+	if err := d.replay(ctx, live, 4*7*24*time.Hour, 0); err != nil {
 		return nil, err
 	}
 	d.progress.done(d.Out)

@@ -63,7 +63,7 @@ const (
 )
 
 // probed gives the results of a simulated web front end, an hour a record. The same installation
-// always has the same incidents: about one a fortnight, minutes to hours long; announced
+// always has the same incidents: about one in two months, minutes to an hour long; announced
 // maintenance on the first Sunday of a month; once the agent itself was down for six hours.
 func probed(s site, index uint16, end time.Time) iter.Seq[*record.Record] {
 	h := fnv.New64a()
@@ -80,8 +80,8 @@ func probed(s site, index uint16, end time.Time) iter.Seq[*record.Record] {
 			}
 			r := &record.Record{Kind: record.Probed, Received: hour.Add(time.Hour - time.Second).UnixNano()}
 			for t := hour; t.Before(hour.Add(time.Hour)); t = t.Add(checkEvery) {
-				if rnd.IntN(14*24*12) == 0 {
-					downUntil = t.Add(time.Duration(5+rnd.ExpFloat64()*40) * time.Minute)
+				if rnd.IntN(60*24*12) == 0 {
+					downUntil = t.Add(time.Duration(5+rnd.ExpFloat64()*25) * time.Minute)
 				}
 				maintenance := t.Weekday() == time.Sunday && t.Day() <= 7 && t.Hour() >= 2 && t.Hour() < 4
 				r.Results = append(r.Results, record.Result{Probe: index, Time: t.UnixNano(), Interval: int64(checkEvery),
