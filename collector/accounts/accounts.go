@@ -215,6 +215,9 @@ func Read(points []Point, s Status) Reading {
 	case len(points)-first < minWeeks:
 		return Reading{Word: Young, Tone: "unknown", Why: fmt.Sprintf("%d of %d weeks", len(points)-first, minWeeks)}
 	}
+	if w := suppressed(points[len(points)-recent:]); w > recent-minNow {
+		return Reading{Word: Withheld, Tone: "unknown", Why: fmt.Sprintf("%d of the last %d weeks too small to tell", w, recent)}
+	}
 	now, nNow := mean(points[len(points)-recent:])
 	then, nThen := mean(points[len(points)-minWeeks : len(points)-recent])
 	if nNow < minNow || nThen < minThen {
@@ -251,6 +254,15 @@ func readStatus(s Status) (Reading, bool) {
 		return Reading{Word: Silent, Tone: "warn", Why: "no report for " + Span(quiet), Since: quiet}, true
 	}
 	return Reading{}, false
+}
+
+func suppressed(points []Point) (n int) {
+	for _, p := range points {
+		if p.Form == report.Suppressed {
+			n++
+		}
+	}
+	return n
 }
 
 // mean of the told points as an interval, and how many there were.

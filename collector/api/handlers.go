@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -181,11 +182,49 @@ func (h *Handler) periods(c *call) (any, error) {
 	if !to.IsZero() {
 		query.To = report.CivilDay(to, to.Location())
 	}
+	// Accounts are joined over their environments first: one that has two is one account, and
+	// its people may be in both.
+	overAccounts := query.Fleet && len(query.Environments) != 1
+	query.Fleet = query.Fleet && !overAccounts
 	list, err := h.c.Measurements.Periods(c.ctx, query)
 	if err != nil {
 		return nil, err
 	}
+	if overAccounts {
+		list = sum(list)
+	}
 	return slicePage(c, each(list, ofPeriod), 10_000), nil
+}
+
+// sum adds accounts up to the fleet, period by period.
+func sum(list []store.Period) []store.Period {
+	type key struct {
+		measure, hash string
+		field         report.Field
+		start         int64
+	}
+	at := map[key]int{}
+	var out []store.Period
+	var tallies []report.Tally
+	for _, p := range list {
+		k := key{p.Measure, p.Hash, p.Field, p.Start}
+		i, ok := at[k]
+		if !ok {
+			i = len(out)
+			at[k] = i
+			out = append(out, store.Period{Measure: p.Measure, Hash: p.Hash, Kind: p.Kind, Field: p.Field, Grain: p.Grain, Start: p.Start})
+			tallies = append(tallies, report.Tally{})
+		}
+		tallies[i].Add(p.Form(), p.Interval)
+		out[i].Windows += p.Windows
+	}
+	for i, t := range tallies {
+		out[i].Interval, out[i].Exact, out[i].Banded, out[i].Suppressed, out[i].Unknown = t.Interval, t.Exact, t.Banded, t.Suppressed, t.Unknown
+	}
+	slices.SortFunc(out, func(a, b store.Period) int {
+		return cmp.Or(strings.Compare(a.Measure, b.Measure), strings.Compare(a.Hash, b.Hash), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Start, b.Start))
+	})
+	return out
 }
 
 func (h *Handler) measures(c *call) (any, error) {

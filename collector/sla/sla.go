@@ -199,5 +199,8 @@ func (l Level) Parts() (up, down, maintenance, unknown float64) {
 		return 0, 0, 0, 1
 	}
 	up, down, maintenance = l.Up.Lo/all, l.Down.Lo/all, l.Maintenance.Lo/all
-	return up, down, maintenance, math.Max(0, 1-up-down-maintenance)
+	if unknown = 1 - up - down - maintenance; unknown < 1e-9 {
+		unknown = 0 // what rounding leaves is no time
+	}
+	return up, down, maintenance, unknown
 }

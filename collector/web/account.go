@@ -149,7 +149,9 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 		d.tell(points, f)
 		d.Reading = accounts.Read(points[len(points)-boardWeeks:], st)
 		d.Events = accounts.Events(points, installs, decisions)
-		d.Chart = chart.Line(d.Measure.Question, weeks(points), marks(d.Events))
+		// The chart begins where the story does, but is never narrower than half a year.
+		begin := min(len(points)-d.Weeks, len(points)-26)
+		d.Chart = chart.Line(d.Measure.Question, weeks(points[begin:]), marks(d.Events))
 		d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&account=%s&measure=%s&field=%s", template.URLQueryEscaper(d.Account.Key), d.Measure.ID, f)
 	} else {
 		d.Reading = accounts.Read(nil, st)

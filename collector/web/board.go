@@ -10,6 +10,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/chart"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -82,6 +83,19 @@ func (s *snapshot) find(key string) *row {
 		}
 	}
 	return nil
+}
+
+// columns of the fleet's chart, each with what went into it.
+func (s *snapshot) columns() []chart.Week {
+	ws := weeks(s.Line)
+	for i := range ws {
+		figure := figureText(s.Line[i])
+		if s.Line[i].Told() {
+			figure = interval(s.Line[i].Interval)
+		}
+		ws[i].Read = "week of " + dayOf(s.Line[i].Start) + ": " + figure + " " + told(s.Tallies[i], "account")
+	}
+	return ws
 }
 
 type boardKey struct{ measure, environment string }

@@ -17,7 +17,10 @@ import (
 
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"n": numAny, "fig": figure, "figtext": figureText, "when": when, "day": dayOf, "date": date, "since": since, "path": url.PathEscape,
+		"n": numAny, "fig": figure, "figtext": figureText, "when": when, "day": dayOf, "date": date, "since": since, "ago": ago, "formwords": formWords,
+		"weeksfrom": func(start, days int64) string {
+			return time.Unix(start*86400, 0).UTC().Format("2 Jan") + " – " + dayOf(start+days-1)
+		}, "path": url.PathEscape,
 		"spark": func(p []accounts.Point) template.HTML { return chart.Spark(weeks(p)) }, "bar": chart.Bar, "forms": chart.Forms,
 		"share": share, "budget": budget, "seconds": seconds, "tone": tone, "bytes": size, "span": accounts.Span, "join": strings.Join,
 		"plural": func(n any, what string) string { return plural(int(whole(n)), what) }, "percentOf": func(f float64) string { return strconv.FormatFloat(f*100, 'f', -1, 64) }, "span2": interval, "skew": skew, "civil": func(d int64) time.Time { return time.Unix(d*86400, 0).UTC() },
@@ -152,6 +155,9 @@ func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
+	if strings.HasSuffix(what, "ch") {
+		what += "e"
+	}
 	return num(n) + " " + what + "s"
 }
 
@@ -186,6 +192,31 @@ func since(t, clock time.Time) template.HTML {
 	}
 	u := t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s UTC">%s</time>`, u.Format(time.RFC3339), u.Format("2 Jan 2006 15:04"), accounts.Span(max(0, clock.Sub(t))))) //nolint:gosec // digits and fixed words
+}
+
+// ago is since in a sentence.
+func ago(t, clock time.Time) template.HTML {
+	if t.IsZero() {
+		return "never"
+	}
+	return since(t, clock) + " ago"
+}
+
+// formWords counts installations by what they tell, without those that are nought.
+func formWords(exact, banded, suppressed, unknown int) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{{exact, "exact"}, {banded, "banded"}, {suppressed, "withheld"}, {unknown, "unknown"}} {
+		if p.n > 0 {
+			parts = append(parts, num(p.n)+" "+p.word)
+		}
+	}
+	if len(parts) == 0 {
+		return "none reports yet"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // share writes a ratio in per cent. It is cut and never rounded up: 99.996 % is not 100 %.

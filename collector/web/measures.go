@@ -95,6 +95,7 @@ type measurePage struct {
 	Chart      template.HTML
 	Table      []tableRow
 	CSV, List  string
+	Field      string // that the chart draws
 	Joined     string
 }
 
@@ -136,7 +137,7 @@ func (h *Handler) measure(q *request) error {
 		d.Breakdowns += strings.Join(b, " × ") + "; "
 	}
 	d.Breakdowns = strings.TrimSuffix(d.Breakdowns, "; ")
-	if err := h.fleetLine(q, &d, clockOf(o, h.c.Now())); err != nil {
+	if err := h.fleetLine(q, &d); err != nil {
 		return err
 	}
 	q.render(http.StatusOK, "measure", page{Title: label(m.ID), Section: "measures"}, &d)
@@ -144,26 +145,24 @@ func (h *Handler) measure(q *request) error {
 }
 
 // fleetLine draws the measure over all accounts where weekly roll-ups have it.
-func (h *Handler) fleetLine(q *request, d *measurePage, clock time.Time) error {
-	field := listField(d.Measure)
-	week := accounts.ClosedWeek(clock, accounts.Grace(d.Catalog, d.Measure))
-	from := week - 7*(storyWeeks-1)
-	ps, err := h.c.Measurements.Periods(q.ctx, store.PeriodQuery{Measure: d.ID, Field: field, Fleet: true, Grain: store.Weekly, From: from, To: week})
-	if err != nil || len(ps) == 0 {
+func (h *Handler) fleetLine(q *request, d *measurePage) error {
+	s, err := h.board.get(q.ctx, d.ID, "")
+	if err != nil {
 		return err
 	}
-	points := accounts.Line(ps, from, week, d.HashString())
-	ws := weeks(points)
-	for i, p := range points {
-		words := told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "account")
-		if p.Told() {
-			ws[i].Read = "week of " + dayOf(p.Start) + ": " + interval(p.Interval) + " " + words
-		}
-		d.Table = append(d.Table, tableRow{dayOf(p.Start), p, words})
+	first := slices.IndexFunc(s.Line, func(p accounts.Point) bool { return p.Form != report.Unknown })
+	if first < 0 {
+		return nil
+	}
+	first = min(first, len(s.Line)-26)
+	ws := s.columns()
+	for i := first; i < len(s.Line); i++ {
+		d.Table = append(d.Table, tableRow{dayOf(s.Line[i].Start), s.Line[i], told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
-	d.Chart = chart.Line(d.Question, ws, nil)
-	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&fleet=true&measure=%s&field=%s", d.ID, field)
+	d.Chart = chart.Line(d.Question, ws[first:], nil)
+	d.Field = listField(d.Measure).String()
+	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&fleet=true&measure=%s&field=%s", d.ID, d.Field)
 	d.List = "/accounts?m=" + d.ID + "&sort=figure&desc=1"
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // concern is one line of "needs attention".
@@ -65,13 +66,16 @@ func (h *Handler) overview(q *request) error {
 	}
 	d := overviewPage{snapshot: s, Environment: env, Environs: store.Environments()}
 	d.Headline = told(s.Total, "account")
-	ws := weeks(s.Line)
+	ws := s.columns()
 	for i := range ws {
-		ws[i].Read = "week of " + dayOf(s.Line[i].Start) + ": " + interval(s.Line[i].Interval) + " " + told(s.Tallies[i], "account")
 		d.Table = append(d.Table, tableRow{dayOf(s.Line[i].Start), s.Line[i], told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
 	if s.Measure != nil {
+		first := slices.IndexFunc(s.Line, func(p accounts.Point) bool { return p.Form != report.Unknown })
+		if first = min(first, len(ws)-26); first > 0 {
+			ws, d.Table = ws[first:], d.Table[:len(ws)-first]
+		}
 		d.Chart = chart.Line(s.Measure.Question, ws, nil)
 		d.CSV = "/api/v1/periods.csv?grain=week&fleet=true&measure=" + s.Measure.ID
 	}
@@ -169,7 +173,7 @@ func concerns(s *snapshot) []concern {
 			}
 		}
 		if losses > 0 {
-			add(6, "bad", "Data lost", plural(int(losses), "gap")+" that can never be filled")
+			add(6, "bad", "Data lost", plural(int(losses), "batch")+" that can never arrive")
 		}
 		if w := r.Worst(); w != nil && w.State() == sla.Missed {
 			add(5, "bad", "Service level missed", fmt.Sprintf("%s %% of %s %% in 4 weeks; down %s", share(w.Share), percent(w.Target), seconds(w.Down)))
@@ -181,7 +185,7 @@ func concerns(s *snapshot) []concern {
 			add(3, "warn", "Shrinking", "active people: "+r.Reading.Why)
 		}
 		if refused > 0 {
-			add(1, "warn", "Quarantine", plural(int(refused), "batch refused")+"; see the reasons")
+			add(1, "warn", "Quarantine", "refused: "+plural(int(refused), "batch")+"; see the reasons")
 		}
 	}
 	slices.SortStableFunc(out, func(a, b concern) int {

@@ -139,6 +139,8 @@ func tick(v float64) string {
 		return xy(v/1e6) + " m"
 	case v >= 1e4:
 		return xy(v/1e3) + " k"
+	case v >= 1e3:
+		return fmt.Sprintf("%d,%03d", int(v)/1000, int(v)%1000)
 	}
 	return xy(v)
 }
@@ -149,13 +151,9 @@ func (p plot) draw(out *pen, w []Week, marks []Mark) {
 		out.f(`<line class="grid" x1="%s" x2="%s" y1="%s" y2="%s"/><text x="%s" y="%s" text-anchor="end">%s</text>`,
 			xy(p.left), xy(p.right), y, y, xy(p.left-6), xy(p.y(v)+4), tick(v))
 	}
-	p.unknown(out, w)
+	p.blocks(out, w)
 	for i, x := range w {
-		left, width := xy(p.x(i)), xy(p.step+0.1)
-		switch {
-		case x.Form == report.Suppressed:
-			out.f(`<rect class="supp" fill="url(#hatch)" x="%s" width="%s" y="%s" height="%s"/>`, left, width, xy(p.top), xy(p.bottom-p.top))
-		case x.Form.HasNumbers() && !x.Known():
+		if x.Form.HasNumbers() && !x.Known() {
 			p.band(out, i, x)
 		}
 	}
@@ -167,16 +165,24 @@ func (p plot) draw(out *pen, w []Week, marks []Mark) {
 	}
 }
 
-// unknown weeks are joined into blocks: a gap looks like one.
-func (p plot) unknown(out *pen, w []Week) {
-	for i := 0; i < len(w); i++ {
-		from := i
-		for i < len(w) && w[i].Form == report.Unknown {
+// blocks of weeks that hold no numbers: a gap looks like one, grey where nothing was told
+// and hatched where it was withheld.
+func (p plot) blocks(out *pen, w []Week) {
+	for i := 0; i < len(w); {
+		from, form := i, w[i].Form
+		for i < len(w) && w[i].Form == form {
 			i++
 		}
-		if i > from {
-			out.f(`<rect class="gap" x="%s" width="%s" y="%s" height="%s"/>`, xy(p.x(from)), xy(p.step*float64(i-from)), xy(p.top), xy(p.bottom-p.top))
+		class := ""
+		switch form {
+		case report.Unknown:
+			class = `class="gap"`
+		case report.Suppressed:
+			class = `class="supp" fill="url(#hatch)"`
+		default:
+			continue
 		}
+		out.f(`<rect %s x="%s" width="%s" y="%s" height="%s"/>`, class, xy(p.x(from)), xy(p.step*float64(i-from)), xy(p.top), xy(p.bottom-p.top))
 	}
 }
 
@@ -316,12 +322,9 @@ func Spark(weeks []Week) template.HTML {
 		pl := newPlot(size{"", 120, 24, len(weeks)}, weeks)
 		pl.left, pl.right, pl.top, pl.bottom = 0, 120, 2, 22
 		pl.step = 120 / float64(len(weeks))
-		pl.unknown(&p, weeks)
+		pl.blocks(&p, weeks)
 		for i, x := range weeks {
-			switch {
-			case x.Form == report.Suppressed:
-				p.f(`<rect class="supp" fill="url(#hatch)" x="%s" width="%s" y="2" height="20"/>`, xy(pl.x(i)), xy(pl.step))
-			case x.Form.HasNumbers() && !x.Known():
+			if x.Form.HasNumbers() && !x.Known() {
 				hi := pl.top
 				if !math.IsInf(x.Hi, 1) {
 					hi = pl.y(x.Hi)

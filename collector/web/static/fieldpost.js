@@ -2,9 +2,11 @@
 // charts by mouse and keyboard, live parts, copying, asking before what cannot be undone.
 (() => {
   "use strict";
-  const zone = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+  const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+  const two = (n) => String(n).padStart(2, "0");
   const local = (root) => root.querySelectorAll("time[data-local]").forEach((t) => {
-    t.textContent = zone.format(new Date(t.dateTime));
+    const d = new Date(t.dateTime);
+    t.textContent = `${d.getDate()} ${months[d.getMonth()]} ${d.getFullYear()}, ${two(d.getHours())}:${two(d.getMinutes())}`;
   });
 
   const charts = (root) => root.querySelectorAll("[data-chart]").forEach((chart) => {

@@ -276,15 +276,15 @@ func (f *seeder) people(cells []store.Cell, r *rand.Rand, i, n, week int, start 
 	v := float64(9+3*(i%14)) * (1 + 0.15*math.Sin(float64(week)/5)) * (0.9 + 0.2*r.Float64())
 	switch Kind(i) {
 	case Growing:
-		v *= 0.5 + float64(week)/float64(f.Weeks)
+		v *= 0.4 + 1.8*math.Pow(float64(week)/float64(f.Weeks), 3)
 	case Shrinking:
 		v *= 1.4 - 1.1*float64(week)/float64(f.Weeks)
 	}
 	if week > 20 && week < 24 && i%4 == 1 {
 		return cells // the site could not be reached and lost nothing but these windows
 	}
-	for _, m := range []string{"people", "active_authors"} {
-		if m == "active_authors" {
+	for _, m := range []string{"people", "active_authors", "active_reviewers"} {
+		if m != "people" {
 			v *= 0.7
 		}
 		c := store.Cell{Series: f.one(m, report.Value, report.Week), Start: start, Form: report.Exact, Lo: math.Round(v), Hi: math.Round(v)}
