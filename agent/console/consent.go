@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/console/door"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -32,7 +34,7 @@ func (c *Console) consent(q *request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.sub = m.Textf("% asks for % in its catalog % %", cat.Vendor, plural(len(cat.Measures), "measure", "measures"), cat.Name, strconv.Itoa(cat.Version))
+	v.sub = m.Textf("% asks for % in its catalog % %", cat.Vendor, say.Plural(len(cat.Measures), "measure", "measures"), cat.Name, strconv.Itoa(cat.Version))
 	s := c.samples(q, cat, is)
 	v.later = s.later
 	form := []m.Item{m.Class("decide")}
@@ -64,13 +66,13 @@ func decided(is control.Consent) string {
 	if is.Counter != "" {
 		s += ", countersigned by " + is.Counter
 	}
-	return s + "."
+	return say.Sentence(s)
 }
 
 func locks(is control.Consent) m.Node {
 	return m.Group(
-		m.When(is.Locked, m.El("div", m.Class("notice"), m.El("p", state("warn", "Locked by the configuration (consent_lock): here you can only take back, not agree to more.")))),
-		m.When(is.DoNotTrack, m.El("div", m.Class("notice"), m.El("p", state("warn", "DO_NOT_TRACK is set: everything counts as off, whatever was decided.")))))
+		m.When(is.Locked, m.El("div", m.Class("notice"), m.El("p", say.State("warn", "Locked by the configuration (consent_lock): here you can only take back, not agree to more.")))),
+		m.When(is.DoNotTrack, m.El("div", m.Class("notice"), m.El("p", say.State("warn", "DO_NOT_TRACK is set: everything counts as off, whatever was decided.")))))
 }
 
 func pauseForm(q *request, is control.Consent) m.Node {
@@ -123,11 +125,11 @@ func categoryCard(name string, cat control.Catalog, is control.Consent, s *sampl
 		id := "level-" + name + "-" + string(l)
 		options = append(options, m.El("div", m.Class("level"),
 			m.El("input", m.Attr("type", "radio"), m.Attr("id", id), m.Attr("name", "level."+name), m.Attr("value", string(l)), m.Flag("checked", l == now), m.Attr("aria-describedby", id+"-text")),
-			m.El("label", m.Attr("for", id), m.Text(string(l))), m.El("span", m.Class("note"), m.Attr("id", id+"-text"), m.Text(levelText(l, people)))))
+			m.El("label", m.Attr("for", id), m.Text(string(l))), m.El("span", m.Class("note"), m.Attr("id", id+"-text"), m.Text(say.LevelText(l, people)))))
 	}
-	return m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text(categoryName(name))), m.El("span", m.Class("note"), m.Text("now: "+string(now)+since))),
-		m.El("p", m.Text(categoryText(name))), m.El("fieldset", options...),
-		m.El("details", m.Flag("open", !is.Decided), m.El("summary", m.Text("What would be sent, from your own data: "+plural(len(ms), "measure", "measures"))), s.table(ms)))
+	return m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text(say.CategoryName(name))), m.El("span", m.Class("note"), m.Text("now: "+string(now)+since))),
+		m.El("p", m.Text(say.CategoryText(name))), m.El("fieldset", options...),
+		m.El("details", m.Flag("open", !is.Decided), m.El("summary", m.Text("What would be sent, from your own data: "+say.Plural(len(ms), "measure", "measures"))), s.table(ms)))
 }
 
 // signature is who decides.
@@ -161,12 +163,12 @@ func history(is control.Consent, page int) m.Node {
 	const size = 20
 	all := slices.Clone(is.History)
 	slices.SortStableFunc(all, func(a, b control.ConsentEntry) int { return b.Number - a.Number })
-	from, to := cut(page, size, len(all))
+	from, to := say.Cut(page, size, len(all))
 	var body []m.Item
 	for _, h := range all[from:to] {
 		var levels []string
 		for _, d := range h.Levels {
-			levels = append(levels, categoryName(d.Category)+": "+string(d.Level))
+			levels = append(levels, say.CategoryName(d.Category)+": "+string(d.Level))
 		}
 		if len(levels) == 0 {
 			levels = []string{"nothing"}
@@ -174,11 +176,11 @@ func history(is control.Consent, page int) m.Node {
 		if h.Paused {
 			levels = append(levels, "paused")
 		}
-		body = append(body, m.El("tr", m.El("td", m.Class("num"), m.Text(strconv.Itoa(h.Number))), m.El("td", m.Class("nowrap"), moment(h.At)), m.El("td", m.Text(strings.Join(levels, " · "))),
+		body = append(body, m.El("tr", m.El("td", m.Class("num"), m.Text(strconv.Itoa(h.Number))), m.El("td", m.Class("nowrap"), say.Moment(h.At)), m.El("td", m.Text(strings.Join(levels, " · "))),
 			m.El("td", m.Text(h.By), m.When(h.Ticket != "", m.El("span", m.Class("note"), m.Text(" "+h.Ticket)))), m.El("td", m.El("code", m.Class("note"), m.Attr("title", h.Hash.String()), m.Text(h.Hash.String()[:12])))))
 	}
-	return card("All decisions", m.El("span", m.Class("note"), m.Text("each signed by the agent and on the ledger")),
-		wide(m.El("table", m.El("thead", m.El("tr", thNum("No"), th("When"), th("Decided"), th("By"), th("Statement"))), m.El("tbody", body...))), pages(m.At("/consent"), "p", page, size, len(all)))
+	return say.Card("All decisions", m.El("span", m.Class("note"), m.Text("each signed by the agent and on the ledger")),
+		say.Wide(m.El("table", m.El("thead", m.El("tr", say.ThNum("No"), say.Th("When"), say.Th("Decided"), say.Th("By"), say.Th("Statement"))), m.El("tbody", body...))), say.Pages(m.At("/consent"), "p", page, size, len(all)))
 }
 
 // pending is a catalog that asks for more than was accepted.
@@ -190,7 +192,7 @@ func (c *Console) pending(q *request, cat control.Catalog, is control.Consent, s
 	fresh := map[string]bool{}
 	for _, ch := range cat.Changes {
 		fresh[ch.Measure] = true
-		changes = append(changes, m.El("li", m.Text(sentence(ch.Text))))
+		changes = append(changes, m.El("li", m.Text(say.Sentence(ch.Text))))
 	}
 	var ms []control.Measure
 	for _, x := range cat.Measures {
@@ -198,26 +200,24 @@ func (c *Console) pending(q *request, cat control.Catalog, is control.Consent, s
 			ms = append(ms, x)
 		}
 	}
-	standing := state("warn", "waits for you")
+	standing := say.State("warn", "waits for you")
 	r := c.rejected()
 	no := r.Catalog == cat.Hash.String()
 	if no {
-		standing = state("unknown", "you said no")
+		standing = say.State("unknown", "you said no")
 	}
-	who := func(prefix string) m.Node {
-		return m.Group(
-			m.El("label", m.Attr("for", prefix+"-by"), m.Text("Decided by")), m.El("input", m.Attr("id", prefix+"-by"), m.Attr("name", "by"), m.Attr("type", "text"), m.Attr("maxlength", "200"), m.Flag("required", true), m.Attr("autocomplete", "off")),
-			m.El("label", m.Attr("for", prefix+"-ticket"), m.Text("Ticket")), m.El("input", m.Attr("id", prefix+"-ticket"), m.Attr("name", "ticket"), m.Attr("type", "text"), m.Attr("maxlength", "200"), m.Attr("autocomplete", "off")),
-			m.El("input", m.Attr("type", "hidden"), m.Attr("name", "catalog"), m.Attr("value", cat.Hash.String())))
+	field := func(name, label string, required bool) m.Node {
+		return m.Group(m.El("label", m.Attr("for", "request-"+name), m.Text(label)),
+			m.El("input", m.Attr("id", "request-"+name), m.Attr("name", name), m.Attr("type", "text"), m.Attr("maxlength", "200"), m.Flag("required", required), m.Attr("autocomplete", "off")))
 	}
-	return card("The vendor asks for more", standing,
+	return say.Card("The vendor asks for more", standing,
 		m.El("p", m.Textf("You accepted version % of the catalog; version % is different. Nothing of what is new leaves until you accept.", strconv.Itoa(cat.Accepted), strconv.Itoa(cat.Version))),
 		m.El("ul", changes...),
 		m.When(len(ms) > 0, m.El("details", m.Flag("open", !no), m.El("summary", m.Text("What would be sent of it, from your own data")), s.table(ms))),
-		m.When(no, m.El("p", m.Class("note"), m.Text("You rejected it on "), moment(r.At), m.Textf(" (%). It stays at this site.", r.By))),
-		m.El("div", m.Class("bar"),
-			q.form(m.At("/consent/accept"), m.Class("inline"), who("accept"), m.El("button", m.Class("main"), m.Attr("type", "submit"), m.Text("Accept"))),
-			m.When(!no, q.form(m.At("/consent/reject"), m.Class("inline"), who("reject"), m.El("button", m.Attr("type", "submit"), m.Text("Reject"))))))
+		m.When(no, m.El("p", m.Class("note"), m.Text("You rejected it on "), say.Moment(r.At), m.Textf(" (%). It stays at this site.", r.By))),
+		q.form(m.At("/consent/accept"), m.Class("inline"), hiddenField("catalog", cat.Hash.String()), field("by", "Decided by", true), field("ticket", "Ticket", false),
+			m.El("button", m.Class("main"), m.Attr("type", "submit"), m.Text("Accept")),
+			m.When(!no, m.El("button", m.Attr("type", "submit"), m.SubmitTo(m.At("/consent/reject")), m.Text("Reject")))))
 }
 
 // rejection is the customer's no to a catalog.
@@ -233,7 +233,7 @@ const rejectedFile = "rejected.json"
 // rejected is the newest rejection; an empty one where there is none or it cannot be read: then
 // the request is shown as waiting, which is the safe mistake.
 func (c *Console) rejected() (r rejection) {
-	b, err := durable.ReadFile(durable.OS(), filepath.Join(c.door.room, rejectedFile), 4096)
+	b, err := durable.ReadFile(durable.OS(), filepath.Join(door.Room(c.cfg.Dir), rejectedFile), 4096)
 	if err == nil {
 		_ = json.Unmarshal(b, &r)
 	}

@@ -6,15 +6,9 @@
 // change is a POST that carries the token of its session; HTML is made by package markup alone.
 // A page waits a bounded time for figures and shows the rest with its next load.
 //
-// State on disk, in the folder console of the state directory (0700):
+// State on disk, in the folder console of the state directory, beside that of package door:
 //
-//	address                where it listens; there while it runs, or after a crash
-//	login-UNIXTIME-SHA256  a login link that was not used: when it ends, the hash of its token
-//	rejected.json          the catalog the customer said no to
-//
-// Sessions live in memory: a restart ends them. Crash points: a link is used up by removing its
-// file, and a crash before the session exists costs the link, never gives two logins. A stale
-// address is harmless: LoginLink looks whether somebody listens there.
+//	rejected.json  the catalog the customer said no to; lost, the request shows as waiting again
 package console
 
 import (
@@ -27,10 +21,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/console/ask"
+	"github.com/fieldpost/fieldpost/agent/console/door"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
 	"github.com/fieldpost/fieldpost/agent/control"
 )
@@ -52,14 +46,18 @@ type Config struct {
 	Logger  *slog.Logger // default: none
 }
 
+// LoginLink makes a one-time login link for the console that runs on the state directory dir: valid
+// for 15 minutes and one login. Only who may write into the state can make one.
+func LoginLink(dir string) (string, error) { return door.Link(dir) }
+
 // Console serves the site's pages.
 type Console struct {
 	cfg     Config
 	log     *slog.Logger
 	address string // as a browser on this machine reaches it
-	cookie  string
-	door    *door
-	asker   *asker
+	door    *door.Door
+	desk    desk
+	asker   *ask.Asker
 	books   catalogs
 	handler http.Handler
 }
@@ -70,9 +68,10 @@ func New(cfg Config) *Console {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	c.address, c.cookie = reach(cfg.Address)
-	c.door = &door{room: roomDir(cfg.Dir), now: time.Now, open: map[[sha256.Size]byte]*session{}}
-	c.asker = newAsker(cfg.Site)
+	address, cookie := reach(cfg.Address)
+	c.address = address
+	c.door = door.New(cfg.Dir, cookie, nil)
+	c.asker = ask.New(cfg.Site)
 	c.handler = c.guard(c.routes())
 	return c
 }
@@ -92,14 +91,14 @@ func reach(address string) (string, string) {
 
 // Serve answers on l until ctx ends, and waits for what it began.
 func (c *Console) Serve(ctx context.Context, l net.Listener) error {
-	if err := c.door.publish(c.address); err != nil {
+	if err := c.door.Publish(c.address); err != nil {
 		l.Close()
 		return err
 	}
-	defer os.Remove(filepath.Join(c.door.room, addressFile)) // what stays is harmless, see the package comment
+	defer c.door.Withdraw()
 	life, end := context.WithCancel(ctx)
-	c.asker.during(life)
-	defer c.asker.close()
+	c.asker.During(life)
+	defer c.asker.Close()
 	defer end()
 	s := &http.Server{
 		Handler:           c.handler,
@@ -179,19 +178,19 @@ func version(content string) string {
 // in lets a request pass that has a session.
 func (c *Console) in(next func(http.ResponseWriter, *http.Request, *session)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s := c.door.of(r, c.cookie)
-		if s == nil {
+		d := c.door.Of(r)
+		if d == nil {
 			c.refuseLogin(w, http.StatusUnauthorized, "")
 			return
 		}
-		next(w, r, s)
+		next(w, r, &session{d, &c.desk})
 	}
 }
 
 // act is a change: a POST with a session and its token.
 func (c *Console) act(next func(*request) (*view, error)) http.HandlerFunc {
 	return c.in(func(w http.ResponseWriter, r *http.Request, s *session) {
-		if !tokenOf(w, r, s) {
+		if !tokenOf(w, r, s.Session) {
 			refuse(w, http.StatusForbidden, "form_expired", "The form is too old or too large.", "Load the page again and send the form once more.")
 			return
 		}
@@ -206,7 +205,7 @@ func (c *Console) page(next func(*request) (*view, error)) http.HandlerFunc {
 
 // loginPage asks before it uses a link up: a mail scanner or a browser that loads ahead must not.
 func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
-	if c.door.of(r, c.cookie) != nil {
+	if c.door.Of(r) != nil {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
@@ -224,20 +223,20 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := c.door.redeem(r.PostFormValue("link")); err != nil {
-		if err != errLink { // the bare one is an ordinary wrong link
+	if err := c.door.Redeem(r.PostFormValue("link")); err != nil {
+		if err != door.ErrLink { // the bare one is an ordinary wrong link
 			c.log.Warn("login refused", "error", err)
 		}
 		c.refuseLogin(w, http.StatusForbidden, "This link was used, is older than 15 minutes, or was never made here.")
 		return
 	}
 	c.log.Info("console opened", "from", r.RemoteAddr)
-	http.SetCookie(w, &http.Cookie{Name: c.cookie, Value: c.door.enter(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{Name: c.door.Cookie, Value: c.door.Enter(), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 func (c *Console) logout(q *request) (*view, error) {
-	c.door.leave(q.Request, c.cookie)
-	http.SetCookie(q.w, &http.Cookie{Name: c.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	c.door.Leave(q.Request)
+	http.SetCookie(q.w, &http.Cookie{Name: c.door.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	return &view{to: m.At("/login")}, nil
 }

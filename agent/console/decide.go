@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/console/door"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -141,9 +143,9 @@ func (c *Console) review(q *request) (*view, error) {
 				ms, people = append(ms, x), people || x.Subject == "person" || x.Subject == ""
 			}
 		}
-		body = append(body, m.El("tr", m.El("td", m.Text(categoryName(ch.category))), m.El("td", m.Text(string(ch.from))), m.El("td", m.El("b", m.Text(string(ch.to)))), m.El("td", m.Class("note"), m.Text(levelText(ch.to, people)))))
+		body = append(body, m.El("tr", m.El("td", m.Text(say.CategoryName(ch.category))), m.El("td", m.Text(string(ch.from))), m.El("td", m.El("b", m.Text(string(ch.to)))), m.El("td", m.Class("note"), m.Text(say.LevelText(ch.to, people)))))
 		if ch.to.AtLeast(exchange.Aggregate) {
-			cards = append(cards, card(categoryName(ch.category)+": what would be sent", nil, s.table(ms)))
+			cards = append(cards, say.Card(say.CategoryName(ch.category)+": what would be sent", nil, s.table(ms)))
 		}
 	}
 	if r.decision.People > 0 {
@@ -152,8 +154,8 @@ func (c *Console) review(q *request) (*view, error) {
 	hidden = append(hidden, m.El("button", m.Class("main"), m.Attr("type", "submit"), m.Text("Decide")), m.El("a", m.Class("button"), m.Href(m.At("/consent")), m.Text("Back")))
 	v := &view{here: "/consent", title: "Review the decision", sub: m.Text("nothing is decided yet")}
 	v.body = m.Group(
-		card("What would change", m.El("span", m.Class("note"), m.Text(from)),
-			wide(m.El("table", m.El("thead", m.El("tr", th("Category"), th("Now"), th("Then"), th("What it means"))), m.El("tbody", body...))),
+		say.Card("What would change", m.El("span", m.Class("note"), m.Text(from)),
+			say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Category"), say.Th("Now"), say.Th("Then"), say.Th("What it means"))), m.El("tbody", body...))),
 			m.El("p", m.Class("note"), m.Textf("Decided by %%%. It is dated, signed by this agent and written on the ledger. The vendor sees the levels and the date, not the names.",
 				r.decision.By, prefixed(", ticket ", r.decision.Ticket), prefixed(", countersigned by ", r.decision.Counter))),
 			q.form(m.At("/consent/decide"), append(hidden, m.Class("bar"))...)),
@@ -231,7 +233,7 @@ func (c *Console) reject(q *request) (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing a rejection: %w", err)
 	}
-	if err := durable.WriteFile(durable.OS(), filepath.Join(c.door.room, rejectedFile), b, 0o600); err != nil {
+	if err := durable.WriteFile(durable.OS(), filepath.Join(door.Room(c.cfg.Dir), rejectedFile), b, 0o600); err != nil {
 		return nil, fmt.Errorf("writing a rejection: %w", err)
 	}
 	return v, nil
@@ -251,7 +253,7 @@ func (c *Console) decided(q *request, d control.Decision, text string) (*view, e
 	if _, err := c.cfg.Site.Decide(q.ctx(), d); err != nil {
 		return nil, err
 	}
-	c.asker.forget()
+	c.asker.Forget()
 	q.session.tell(notice{text: text})
 	return &view{to: m.At("/consent")}, nil
 }

@@ -5,10 +5,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
-)
 
-// refreshHeader marks requests that a page makes by itself.
-const refreshHeader = "Fieldpost-Refresh"
+	"github.com/fieldpost/fieldpost/agent/console/door"
+)
 
 // csrfField is the field each form carries.
 const csrfField = "token"
@@ -66,10 +65,10 @@ func (c *Console) ours(hostport string) bool {
 }
 
 // tokenOf says whether a POST carries the token of its session.
-func tokenOf(w http.ResponseWriter, r *http.Request, s *session) bool {
+func tokenOf(w http.ResponseWriter, r *http.Request, s *door.Session) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if r.ParseForm() != nil {
 		return false
 	}
-	return subtle.ConstantTimeCompare([]byte(r.PostForm.Get(csrfField)), []byte(s.csrf)) == 1
+	return subtle.ConstantTimeCompare([]byte(r.PostForm.Get(csrfField)), []byte(s.Token)) == 1
 }

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-const rowsPerPage = 50
+const rowsPerPage = 30
 
 // leaves is exactly what would leave now, to whom and when, and what would not, and why.
 func (c *Console) leaves(q *request) (*view, error) {
@@ -22,15 +23,18 @@ func (c *Console) leaves(q *request) (*view, error) {
 	}
 	only := q.URL.Query().Get("measure")
 	leaving := linesOf(p.Leaves, only)
-	staying := linesOf(p.Stays, only)
 	at := m.At("/leaves").With("measure", only)
+	last := "" // the summary above says why the vendor asks
+	if only != "" {
+		last = "purpose"
+	}
 	v := &view{here: "/leaves", title: "What would leave next", sub: leavesSub(q, p)}
 	v.body = m.Group(
 		c.leavesNow(q, p),
 		m.When(only != "", m.El("p", m.Textf("Only %. ", only), m.El("a", m.Href(m.At("/leaves")), m.Text("Show all")))),
 		m.When(only == "" && len(p.Leaves) > 0, summary(p.Leaves)),
-		listCard("Every figure that leaves", "as the vendor will see it", "purpose", leaving, q.number("p"), at, "p", "Nothing waits to be sent."),
-		listCard("What stays here, and why", "figures of the newest closed windows", "why", staying, q.number("s"), at, "s", "No figure of a newest window stays here."))
+		listCard("Every figure that leaves", "as the vendor will see it", last, leaving, q.number("p"), at, "p", "Nothing waits to be sent."),
+		staying(p.Stays, only, q.number("s"), at))
 	return v, nil
 }
 
@@ -40,22 +44,22 @@ func leavesSub(q *request, p control.Preview) m.Node {
 	}
 	when := m.Node(m.Text("no time is set"))
 	if !p.Next.IsZero() && p.Next.Unix() > 0 {
-		when = moment(p.Next)
+		when = say.Moment(p.Next)
 	}
-	return m.Group(when, m.Textf(" · % · % · to ", plural(len(p.Leaves), "figure", "figures"), bytes(int64(p.Bytes))), m.El("span", m.Class("break"), m.Text(p.To)))
+	return m.Group(when, m.Textf(" · % · % · to ", say.Plural(len(p.Leaves), "figure", "figures"), say.Bytes(int64(p.Bytes))), m.El("span", m.Class("break"), m.Text(p.To)))
 }
 
 // leavesNow says whether anything leaves, and lets the owner send at once.
 func (c *Console) leavesNow(q *request, p control.Preview) m.Node {
 	if p.Blocked != "" {
-		return m.El("div", m.Class("notice"), m.El("p", state("warn", "Nothing leaves now: "+strings.TrimSuffix(p.Blocked, ".")+".")),
+		return m.El("div", m.Class("notice"), m.El("p", say.State("warn", "Nothing leaves now: "+strings.TrimSuffix(p.Blocked, ".")+".")),
 			m.When(q.status.Collector == "", m.El("p", m.Class("note"), m.Text("Try: "), m.El("code", m.Text("fieldpost-agent enroll --token-file FILE")))))
 	}
 	return m.El("div", m.Class("bar"), q.form(m.At("/send"), m.El("button", m.Attr("type", "submit"), m.Text("Send now"))),
 		m.El("span", m.Class("note"), m.Text("Checks in and sends what waits, without waiting for the time above. Nothing else leaves: an agent id, a version and your consent statement go with it.")))
 }
 
-func linesOf(ls []control.Line, only string) []row {
+func linesOf(ls []control.Line, only string) []say.Row {
 	if only != "" {
 		var few []control.Line
 		for _, l := range ls {
@@ -65,65 +69,98 @@ func linesOf(ls []control.Line, only string) []row {
 		}
 		ls = few
 	}
-	return rows(ls, func(l control.Line) (report.Figure, string, string, string) {
-		return l.Figure, l.Category, l.Purpose, l.Why
-	})
+	return say.Rows(ls, func(l control.Line) (report.Figure, string, string) { return l.Figure, l.Category, l.Purpose })
 }
 
-// summary is what leaves by measure: how much, of which windows, and what for.
-func summary(ls []control.Line) m.Node {
-	type sum struct {
-		id, category, purpose, grain string
-		first, last                  row
-		figures                      []report.Figure
+// sum is what the lines of one measure, breakdown value, grain and reason have in common.
+type sum struct {
+	control.Line
+	first, last say.Row
+	figures     []report.Figure
+}
+
+// windows says which windows a sum covers.
+func (s *sum) windows() m.Node {
+	from := say.Window(s.first.Grain, s.first.Start)
+	if s.first.Start != s.last.Start {
+		from = m.Group(from, m.Text(" to "), say.Window(s.last.Grain, s.last.Start))
 	}
+	return from
+}
+
+// sums joins lines that have the key in common, by category and measure.
+func sums(ls []control.Line, key func(control.Line) string) []*sum {
 	index := map[string]*sum{}
 	var all []*sum
 	for _, l := range ls {
-		k := l.Measure + "\x00" + l.Grain.String()
+		k := l.Measure + "\x00" + l.Grain.String() + "\x00" + key(l)
 		s := index[k]
-		r := row{grain: l.Grain, start: l.Start}
+		r := say.Row{Grain: l.Grain, Start: l.Start}
 		if s == nil {
-			s = &sum{id: l.Measure, category: l.Category, purpose: l.Purpose, grain: l.Grain.String(), first: r, last: r}
+			s = &sum{Line: l, first: r, last: r}
 			index[k] = s
 			all = append(all, s)
 		}
-		if r.when() < s.first.when() {
+		if r.When() < s.first.When() {
 			s.first = r
 		}
-		if r.when() > s.last.when() {
+		if r.When() > s.last.When() {
 			s.last = r
 		}
 		s.figures = append(s.figures, l.Figure)
 	}
-	slices.SortStableFunc(all, func(a, b *sum) int { return cmp.Or(cmp.Compare(a.category, b.category), cmp.Compare(a.id, b.id)) })
-	body := make([]m.Item, 0, len(all))
-	for _, s := range all {
-		from := window(s.first.grain, s.first.start)
-		if s.first.start != s.last.start {
-			from = m.Group(from, m.Text(" to "), window(s.last.grain, s.last.start))
-		}
+	slices.SortStableFunc(all, func(a, b *sum) int {
+		return cmp.Or(cmp.Compare(a.Category, b.Category), cmp.Compare(a.Measure, b.Measure))
+	})
+	return all
+}
+
+// summary is what leaves by measure: how much, of which windows, and what for.
+func summary(ls []control.Line) m.Node {
+	var body []m.Item
+	for _, s := range sums(ls, func(control.Line) string { return "" }) {
 		body = append(body, m.El("tr",
-			m.El("td", m.El("a", m.Href(m.At("/leaves").With("measure", s.id)), m.Text(s.id)), m.El("div", m.Class("note"), m.Text(categoryName(s.category)))),
-			m.El("td", m.Class("note"), m.Text(s.purpose)),
-			m.El("td", m.Text(each(s.grain)), m.El("div", m.Class("note"), from)),
-			m.El("td", m.Text(tally(s.figures)))))
+			m.El("td", m.El("a", m.Href(m.At("/leaves").With("measure", s.Measure)), m.Text(s.Measure)), m.El("div", m.Class("note"), m.Text(say.CategoryName(s.Category)))),
+			m.El("td", m.Class("note"), m.Text(s.Purpose)),
+			m.El("td", m.Text(say.Each(s.Grain.String())), m.El("div", m.Class("note"), s.windows())),
+			m.El("td", m.Text(say.Tally(s.figures)))))
 	}
-	return card("By measure", m.El("span", m.Class("note"), m.Text(plural(len(ls), "figure", "figures"))),
-		wide(m.El("table", m.El("thead", m.El("tr", th("Measure"), th("Why the vendor asks"), th("Windows"), th("Figures"))), m.El("tbody", body...))))
+	return say.Card("By measure", m.El("span", m.Class("note"), m.Text(say.Plural(len(ls), "figure", "figures"))),
+		say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Why the vendor asks"), say.Th("Windows"), say.Th("Figures"))), m.El("tbody", body...))))
+}
+
+// staying is what does not leave, by measure and reason.
+func staying(ls []control.Line, only string, page int, at m.URL) m.Node {
+	title, note := "What stays here, and why", m.El("span", m.Class("note"), m.Text("of the newest closed windows"))
+	if only != "" {
+		ls = slices.DeleteFunc(slices.Clone(ls), func(l control.Line) bool { return l.Measure != only })
+	}
+	all := sums(ls, func(l control.Line) string { return say.DimsText(l.Dims) + "\x00" + l.Why })
+	if len(all) == 0 {
+		return say.Card(title, nil, m.El("p", m.Class("note"), m.Text("No figure of a newest window stays here.")))
+	}
+	from, to := say.Cut(page, rowsPerPage, len(all))
+	var body []m.Item
+	for _, s := range all[from:to] {
+		body = append(body, m.El("tr",
+			m.El("td", say.Row{Measure: s.Measure, Dims: s.Dims}.Name(), m.El("div", m.Class("note"), m.Text(say.CategoryName(s.Category)))),
+			m.El("td", m.Text(say.Plural(len(s.figures), "figure", "figures")+", "+say.Each(s.Grain.String())), m.El("div", m.Class("note"), s.windows())),
+			m.El("td", m.Text(say.Sentence(s.Why)))))
+	}
+	return say.Card(title, note, say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Windows"), say.Th("Why it stays"))), m.El("tbody", body...))), say.Pages(at, "s", page, rowsPerPage, len(all)))
 }
 
 // listCard is one page of rows.
-func listCard(title, note, last string, rs []row, page int, at m.URL, key, empty string) m.Node {
+func listCard(title, note, last string, rs []say.Row, page int, at m.URL, key, empty string) m.Node {
 	if len(rs) == 0 {
-		return card(title, nil, m.El("p", m.Class("note"), m.Text(empty)))
+		return say.Card(title, nil, m.El("p", m.Class("note"), m.Text(empty)))
 	}
-	from, to := cut(page, rowsPerPage, len(rs))
+	from, to := say.Cut(page, rowsPerPage, len(rs))
 	if from == to {
-		from, to = cut(1, rowsPerPage, len(rs))
+		from, to = say.Cut(1, rowsPerPage, len(rs))
 		page = 1
 	}
-	return card(title, m.El("span", m.Class("note"), m.Text(note)), figureTable(rs[from:to], last), pages(at, key, page, rowsPerPage, len(rs)))
+	return say.Card(title, m.El("span", m.Class("note"), m.Text(note)), say.FigureTable(rs[from:to], last), say.Pages(at, key, page, rowsPerPage, len(rs)))
 }
 
 // send checks in and sends what waits.
@@ -134,7 +171,7 @@ func (c *Console) send(q *request) (*view, error) {
 	}
 	text := "Checked in. Nothing waited to be sent."
 	if s.Batches > 0 {
-		text = "Sent " + plural(s.Batches, "batch", "batches") + " with " + plural(s.Cells, "figure", "figures") + ", " + bytes(int64(s.Bytes)) + "."
+		text = "Sent " + say.Plural(s.Batches, "batch", "batches") + " with " + say.Plural(s.Cells, "figure", "figures") + ", " + say.Bytes(int64(s.Bytes)) + "."
 	}
 	if s.Left > 0 {
 		text += " " + strconv.Itoa(s.Left) + " more wait."

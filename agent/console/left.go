@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -50,7 +51,7 @@ func (c *Console) left(q *request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, to := cut(page, rowsPerPage, len(l.Entries))
+	from, to := say.Cut(page, rowsPerPage, len(l.Entries))
 	v := &view{here: "/left", title: "What left", sub: m.Text("the record of everything that ever left this site; each entry carries the hash of the one before")}
 	v.body = m.Group(
 		m.El("div", m.Class("bar"), q.form(m.At("/left/verify"), m.El("button", m.Attr("type", "submit"), m.Text("Verify the whole record"))),
@@ -62,14 +63,14 @@ func (c *Console) left(q *request) (*view, error) {
 func kindTabs(kind string) m.Node {
 	items := []m.Item{m.Class("tabs"), m.Attr("aria-label", "Kind of entry")}
 	for _, k := range ledgerKinds() {
-		items = append(items, m.El("a", m.Href(m.At("/left").With("kind", k)), current(k == kind), m.Text(ledgerKindName(k))))
+		items = append(items, m.El("a", m.Href(m.At("/left").With("kind", k)), say.Current(k == kind), m.Text(ledgerKindName(k))))
 	}
 	return m.El("nav", items...)
 }
 
 func ledgerTable(es []control.LedgerEntry, page int, more bool, kind string) m.Node {
 	if len(es) == 0 {
-		return card("Nothing here", nil, m.El("p", m.Text("No such entry is on the ledger. Before you enrol and decide, nothing leaves.")))
+		return say.Card("Nothing here", nil, m.El("p", m.Text("No such entry is on the ledger. Before you enrol and decide, nothing leaves.")))
 	}
 	body := make([]m.Item, 0, len(es))
 	for _, e := range es {
@@ -77,21 +78,21 @@ func ledgerTable(es []control.LedgerEntry, page int, more bool, kind string) m.N
 		size := ""
 		switch e.Kind {
 		case "batch":
-			kindState = state("good", "batch")
+			kindState = say.State("good", "batch")
 		case "quarantined":
-			kindState = state("bad", "refused")
+			kindState = say.State("bad", "refused")
 		case "check_in":
 			kindState = m.Text("check-in")
 		case "exact":
-			kindState = state("warn", "exact figures")
+			kindState = say.State("warn", "exact figures")
 		}
 		if e.Bytes > 0 {
-			size = bytes(int64(e.Bytes))
+			size = say.Bytes(int64(e.Bytes))
 		}
 		no := strconv.FormatUint(e.No, 10)
 		body = append(body, m.El("tr",
 			m.El("td", m.Class("num"), m.El("a", m.Href(m.At("/left/{}", no).With("kind", e.Kind)), m.Text(no))),
-			m.El("td", m.Class("nowrap"), moment(e.At)), m.El("td", kindState), m.El("td", m.Text(e.Text)), m.El("td", m.Class("num", "nowrap"), m.Text(size))))
+			m.El("td", m.Class("nowrap"), say.Moment(e.At)), m.El("td", kindState), m.El("td", m.Text(e.Text)), m.El("td", m.Class("num", "nowrap"), m.Text(size))))
 	}
 	at := m.At("/left").With("kind", kind)
 	to := func(n int, word string, there bool) m.Node {
@@ -100,8 +101,8 @@ func ledgerTable(es []control.LedgerEntry, page int, more bool, kind string) m.N
 		}
 		return m.El("a", m.Href(at.With("p", strconv.Itoa(n))), m.Text(word))
 	}
-	return card("Ledger", m.El("span", m.Class("note"), m.Text("newest first")),
-		wide(m.El("table", m.El("thead", m.El("tr", thNum("No"), th("When"), th("What"), th("In words"), thNum("Size"))), m.El("tbody", body...))),
+	return say.Card("Ledger", m.El("span", m.Class("note"), m.Text("newest first")),
+		say.Wide(m.El("table", m.El("thead", m.El("tr", say.ThNum("No"), say.Th("When"), say.Th("What"), say.Th("In words"), say.ThNum("Size"))), m.El("tbody", body...))),
 		m.When(page > 1 || more, m.El("p", m.Class("pages"), to(page-1, "← Newer", page > 1), m.El("span", m.Textf("page %", strconv.Itoa(page))), to(page+1, "Older →", more))))
 }
 
@@ -157,24 +158,24 @@ func (c *Console) leftOne(q *request) (*view, error) {
 		return nil, err
 	}
 	no := strconv.FormatUint(e.No, 10)
-	v := &view{here: "/left", title: "Entry " + no, sub: m.Group(moment(e.At), m.Text(" · "+e.Text))}
-	pairs := []m.Item{m.Class("pairs"), pair("Kind", m.Text(e.Kind)), pair("When", moment(e.At))}
+	v := &view{here: "/left", title: "Entry " + no, sub: m.Group(say.Moment(e.At), m.Text(" · "+e.Text))}
+	pairs := []m.Item{m.Class("pairs"), say.Pair("Kind", m.Text(e.Kind)), say.Pair("When", say.Moment(e.At))}
 	if e.Epoch != nil {
-		pairs = append(pairs, pair("Batch", m.El("code", m.Class("break"), m.Text(e.Epoch.String()+" / "+strconv.FormatUint(e.Seq, 10)))))
+		pairs = append(pairs, say.Pair("Batch", m.El("code", m.Class("break"), m.Text(e.Epoch.String()+" / "+strconv.FormatUint(e.Seq, 10)))))
 	}
 	if e.Hash != nil {
-		pairs = append(pairs, pair("SHA-256", m.El("code", m.Class("break"), m.Text(e.Hash.String()))))
+		pairs = append(pairs, say.Pair("SHA-256", m.El("code", m.Class("break"), m.Text(e.Hash.String()))))
 	}
 	if e.Bytes > 0 {
-		pairs = append(pairs, pair("Size", m.Text(bytes(int64(e.Bytes)))), pair("Figures", m.Text(whole(uint64(max(e.Cells, 0))))))
+		pairs = append(pairs, say.Pair("Size", m.Text(say.Bytes(int64(e.Bytes)))), say.Pair("Figures", m.Text(say.Whole(uint64(max(e.Cells, 0))))))
 	}
-	parts := []m.Node{card("Entry "+no, m.El("a", m.Href(m.At("/left")), m.Text("All entries")), m.El("dl", pairs...),
+	parts := []m.Node{say.Card("Entry "+no, m.El("a", m.Href(m.At("/left")), m.Text("All entries")), m.El("dl", pairs...),
 		m.When(len(e.Wire) > 0, m.El("p", m.El("a", m.Class("button"), m.Href(m.At("/left/{}/raw", no)), m.Attr("download", ""), m.Text("Download the bytes as they left")))))}
 	if len(e.Figures) > 0 {
-		parts = append(parts, listCard("Figures", tally(e.Figures), "", rows(e.Figures, func(f report.Figure) (report.Figure, string, string, string) { return f, "", "", "" }), q.number("p"), m.At("/left/{}", no), "p", ""))
+		parts = append(parts, listCard("Figures", say.Tally(e.Figures), "", say.Rows(e.Figures, func(f report.Figure) (report.Figure, string, string) { return f, "", "" }), q.number("p"), m.At("/left/{}", no), "p", ""))
 	}
 	if len(e.Receipt) > 0 {
-		parts = append(parts, card("Receipt", m.El("span", m.Class("note"), m.Text("signed by the collector")), m.El("pre", m.Attr("tabindex", "0"), m.El("code", m.Text(indented(e.Receipt))))))
+		parts = append(parts, say.Card("Receipt", m.El("span", m.Class("note"), m.Text("signed by the collector")), m.El("pre", m.Attr("tabindex", "0"), m.El("code", m.Text(indented(e.Receipt))))))
 	}
 	v.body = m.Group(parts...)
 	return v, nil
@@ -220,10 +221,10 @@ func (c *Console) verify(q *request) (*view, error) {
 	case l.Verified != nil && *l.Verified:
 		n = notice{text: "The whole record is intact: every entry follows from the one before."}
 		if len(l.Entries) > 0 {
-			n.text = "The whole record is intact: all " + whole(l.Entries[0].No) + " entries follow from one another."
+			n.text = "The whole record is intact: all " + say.Whole(l.Entries[0].No) + " entries follow from one another."
 		}
 	case l.Problem != "":
-		n.text, n.code = "The record is broken: "+sentence(l.Problem), "ledger_broken"
+		n.text, n.code = "The record is broken: "+say.Sentence(l.Problem), "ledger_broken"
 	}
 	q.session.tell(n)
 	return &view{to: m.At("/left")}, nil

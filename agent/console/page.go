@@ -6,13 +6,20 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/console/chart"
+	"github.com/fieldpost/fieldpost/agent/console/door"
 	"github.com/fieldpost/fieldpost/agent/control"
 )
+
+// patience is how long a page waits for figures; what is not there by then comes with the next
+// load, which the page asks for by itself. It leaves 70 ms of the 200 for the rest.
+const patience = 130 * time.Millisecond
 
 // request is one request with what every page needs.
 type request struct {
@@ -32,6 +39,38 @@ func (q *request) number(key string) int {
 		return 1
 	}
 	return min(n, 1_000_000)
+}
+
+// session is a browser that is logged in, with what it must be told once.
+type session struct {
+	*door.Session
+	desk *desk
+}
+
+func (s *session) tell(n notice) { s.desk.put(s.Session, &n) }
+func (s *session) told() *notice { return s.desk.take(s.Session) }
+
+// desk keeps what each session is to be told on its next page.
+type desk struct {
+	mu  sync.Mutex // guards all
+	all map[*door.Session]*notice
+}
+
+func (d *desk) put(s *door.Session, n *notice) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.all) > 64 || d.all == nil { // sessions that ended before they were told
+		d.all = map[*door.Session]*notice{}
+	}
+	d.all[s] = n
+}
+
+func (d *desk) take(s *door.Session) *notice {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.all[s]
+	delete(d.all, s)
+	return n
 }
 
 // view is what a handler shows, or where it sends the browser.
@@ -106,9 +145,9 @@ func back(r *http.Request) string {
 func problem(err error) notice {
 	var e *control.Error
 	if errors.As(err, &e) {
-		return notice{bad: true, text: sentence(e.Message), hint: e.Hint, code: e.Code}
+		return notice{bad: true, text: say.Sentence(e.Message), hint: e.Hint, code: e.Code}
 	}
-	return notice{bad: true, text: sentence(err.Error()), hint: "fieldpost-agent status", code: "internal"}
+	return notice{bad: true, text: say.Sentence(err.Error()), hint: "fieldpost-agent status", code: "internal"}
 }
 
 // message shows a notice.
@@ -117,26 +156,12 @@ func message(n *notice) m.Node {
 		return nil
 	}
 	if !n.bad {
-		return m.El("div", m.Class("notice", "good"), m.Attr("role", "status"), m.El("p", state("good", n.text)))
+		return m.El("div", m.Class("notice", "good"), m.Attr("role", "status"), m.El("p", say.State("good", n.text)))
 	}
 	return m.El("div", m.Class("notice", "bad"), m.Attr("role", "alert"),
-		m.El("p", state("bad", n.text)),
+		m.El("p", say.State("bad", n.text)),
 		m.When(n.hint != "", m.El("p", m.Text("Try: "), m.El("code", m.Text(n.hint)))),
 		m.El("p", m.Class("note"), m.Text("Code: "), m.El("code", m.Text(n.code))))
-}
-
-// state is a condition: colour, shape and word.
-func state(kind string, word string) m.Node {
-	class := m.Class("st", "unknown")
-	switch kind {
-	case "good":
-		class = m.Class("st", "good")
-	case "warn":
-		class = m.Class("st", "warn")
-	case "bad":
-		class = m.Class("st", "bad")
-	}
-	return m.El("span", class, m.El("i", m.Attr("aria-hidden", "true")), m.El("span", m.Text(word)))
 }
 
 // show writes a page with the menu around it.
@@ -146,11 +171,11 @@ func (c *Console) show(q *request, v *view) {
 		return
 	}
 	var told *notice
-	if q.Header.Get(refreshHeader) == "" {
+	if q.Header.Get(door.RefreshHeader) == "" {
 		told = q.session.told()
 	}
 	main := m.Group(
-		m.El("header", m.Class("page"), m.El("h1", m.Text(v.title)), m.When(v.sub != nil, m.El("span", m.Class("sub"), orNothing(v.sub)))),
+		m.El("header", m.Class("page"), m.El("h1", m.Text(v.title)), m.When(v.sub != nil, m.El("span", m.Class("sub"), say.OrNothing(v.sub)))),
 		message(told),
 		c.standing(q),
 		v.body)
@@ -168,58 +193,39 @@ func (c *Console) show(q *request, v *view) {
 	write(q.w, max(v.code, http.StatusOK), v.title, body, v.later)
 }
 
-func orNothing(n m.Node) m.Node {
-	if n == nil {
-		return m.Group()
-	}
-	return n
-}
-
 // standing are the conditions under which every page must be read.
 func (c *Console) standing(q *request) m.Node {
 	return m.Group(
-		m.When(q.status.Simulated, m.El("div", m.Class("notice"), m.El("p", m.Text("Simulated: recorded events on a virtual clock, which shows "), moment(q.status.Now), m.Text(".")))),
-		m.When(q.status.Paused, m.El("div", m.Class("notice"), m.El("p", state("warn", "Paused: nothing is sent but check-ins."), m.Text(" "), m.El("a", m.Href(m.At("/consent")), m.Text("Resume on the page Consent"))))))
+		m.When(q.status.Simulated, m.El("div", m.Class("notice"), m.El("p", m.Text("Simulated: recorded events on a virtual clock, which shows "), say.Moment(q.status.Now), m.Text(".")))),
+		m.When(q.status.Paused, m.El("div", m.Class("notice"), m.El("p", say.State("warn", "Paused: nothing is sent but check-ins."), m.Text(" "), m.El("a", m.Href(m.At("/consent")), m.Text("Resume on the page Consent"))))))
 }
 
 // menu is the way between the pages.
 func (c *Console) menu(q *request, here string) m.Node {
 	entry := func(u m.URL, path, name, count string) m.Node {
-		return m.El("a", m.Href(u), current(path == here), m.El("span", m.Text(name)), m.El("span", m.Class("n"), m.Text(count)))
+		return m.El("a", m.Href(u), say.Current(path == here), m.El("span", m.Text(name)), m.El("span", m.Class("n"), m.Text(count)))
 	}
 	warnings, waiting, left, request := "", "", "", ""
 	if n := len(q.status.Warnings); n > 0 {
-		warnings = plural(n, "warning", "warnings")
+		warnings = say.Plural(n, "warning", "warnings")
 	}
 	if n := q.status.Delivery.Waiting; n > 0 {
-		waiting = whole(uint64(n))
+		waiting = say.Whole(uint64(n))
 	}
 	if n := q.status.Delivery.Frozen; n > 0 {
-		left = whole(n)
+		left = say.Whole(n)
 	}
 	if q.status.Request && !c.rejectedIs(q.status.Catalog) {
 		request = "1 request"
 	}
 	return m.El("nav", m.Class("side"), m.Attr("aria-label", "Main"),
-		m.El("p", m.Class("brand"), letter(), m.El("span", m.Text("Fieldpost agent"))),
+		m.El("p", m.Class("brand"), say.Letter(), m.El("span", m.Text("Fieldpost agent"))),
 		m.El("div", m.Class("entries"),
 			entry(m.At("/"), "/", "Health", warnings),
 			entry(m.At("/use"), "/use", "Our use", ""),
 			entry(m.At("/leaves"), "/leaves", "What leaves", waiting),
 			entry(m.At("/left"), "/left", "What left", left),
 			entry(m.At("/consent"), "/consent", "Consent", request)))
-}
-
-func current(is bool) m.Attribute {
-	if !is {
-		return m.Attribute{}
-	}
-	return m.Attr("aria-current", "page")
-}
-
-func letter() m.Node {
-	return m.El("svg", m.Class("mark"), m.Attr("viewBox", "0 0 16 16"), m.Num("width", 16), m.Num("height", 16), m.Attr("aria-hidden", "true"), m.Attr("focusable", "false"),
-		m.El("path", m.Attr("d", "M1 3h14v10H1z M1 3l7 6 7-6")))
 }
 
 func (c *Console) foot(q *request) m.Node {
@@ -235,7 +241,7 @@ func (c *Console) foot(q *request) m.Node {
 
 // form is a form with the session's token.
 func (q *request) form(to m.URL, items ...m.Item) m.Node {
-	all := []m.Item{m.Attr("method", "post"), m.Action(to), m.El("input", m.Attr("type", "hidden"), m.Attr("name", csrfField), m.Attr("value", q.session.csrf))}
+	all := []m.Item{m.Attr("method", "post"), m.Action(to), m.El("input", m.Attr("type", "hidden"), m.Attr("name", csrfField), m.Attr("value", q.session.Token))}
 	return m.El("form", append(all, items...)...)
 }
 
@@ -253,7 +259,7 @@ func write(w http.ResponseWriter, code int, title string, body m.Node, later boo
 
 // plain is a page without a menu, for those who are not logged in.
 func plain(w http.ResponseWriter, code int, title string, items ...m.Node) {
-	write(w, code, title, m.El("main", m.Class("door"), m.El("p", m.Class("brand"), letter(), m.El("span", m.Text("Fieldpost agent"))),
+	write(w, code, title, m.El("main", m.Class("door"), m.El("p", m.Class("brand"), say.Letter(), m.El("span", m.Text("Fieldpost agent"))),
 		m.El("h1", m.Text(title)), m.Group(items...)), false)
 }
 
@@ -270,40 +276,4 @@ func (c *Console) refuseLogin(w http.ResponseWriter, status int, why string) {
 	plain(w, status, "Log in", m.El("p", m.Text(why)),
 		m.El("p", m.Text("Make a link, then open it within 15 minutes:")), m.El("pre", m.El("code", m.Text("fieldpost-agent console"))),
 		m.El("p", m.Class("note"), m.Text("With a state directory of its own: add --state DIR. Code: "), m.El("code", m.Text("login_needed"))))
-}
-
-// card is a part of a page.
-func card(title string, side m.Node, body ...m.Node) m.Node {
-	return m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text(title)), orNothing(side)), m.Group(body...))
-}
-
-// pages links to the other pages of a long list.
-func pages(at m.URL, key string, page, size, all int) m.Node {
-	last := (all + size - 1) / size
-	if last <= 1 {
-		return m.Group()
-	}
-	page = min(max(page, 1), last)
-	to := func(n int, word string, there bool) m.Node {
-		if !there {
-			return m.El("span", m.Class("faint"), m.Text(word))
-		}
-		u := at
-		if key == "p" {
-			u = u.With("p", strconv.Itoa(n))
-		} else {
-			u = u.With("s", strconv.Itoa(n))
-		}
-		return m.El("a", m.Href(u), m.Text(word))
-	}
-	return m.El("p", m.Class("pages"),
-		to(page-1, "← Newer", page > 1),
-		m.El("span", m.Textf("%–% of %", whole(uint64((page-1)*size+1)), whole(uint64(min(page*size, all))), whole(uint64(all)))),
-		to(page+1, "Older →", page < last))
-}
-
-// cut is the part of n items that is on a page, as indexes.
-func cut(page, size, n int) (from, to int) {
-	from = min((page-1)*size, n)
-	return from, min(from+size, n)
 }

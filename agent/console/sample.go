@@ -3,13 +3,14 @@ package console
 import (
 	"time"
 
-	"github.com/fieldpost/fieldpost/agent/console/chart"
+	"github.com/fieldpost/fieldpost/agent/console/ask"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/picture"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
-	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // samples shows, from the site's own data, what would be sent at each level. It knows only what
@@ -24,11 +25,9 @@ type samples struct {
 	later bool
 }
 
-// sample is the newest closed figure of a measure.
+// sample is the newest closed figure of a measure, or a sign that it is being computed.
 type sample struct {
-	figure  m.Node
-	when    string
-	exact   bool
+	picture.Newest
 	waiting bool
 }
 
@@ -39,28 +38,28 @@ func (c *Console) samples(q *request, cat control.Catalog, is control.Consent) *
 	type asked struct {
 		ms    control.Measure
 		grain string
-		a     *answer
+		a     *ask.Answer
 	}
 	var all []asked
-	var answers []*answer
+	var answers []*ask.Answer
 	for _, ms := range cat.Measures {
 		if !ms.Level.AtLeast(exchange.Local) {
 			continue
 		}
 		g := usualGrain(ms)
-		a := c.asker.ask(control.Query{Measure: ms.ID, Grain: g, From: recently(q.status.Now, g)})
+		a := c.asker.Ask(control.Query{Measure: ms.ID, Grain: g, From: recently(q.status.Now, g)})
 		all, answers = append(all, asked{ms, g, a}), append(answers, a)
 	}
-	await(q.ctx(), q.deadline, answers...)
+	ask.Await(q.ctx(), q.deadline, answers...)
 	for _, x := range all {
-		if !x.a.ready() {
+		if !x.a.Ready() {
 			s.later = true
 			s.got[x.ms.ID] = sample{waiting: true}
 			continue
 		}
-		if x.a.err == nil {
-			if one, ok := newestSample(x.ms, s.book, x.grain, x.a.lines, s.now); ok {
-				s.got[x.ms.ID] = one
+		if x.a.Err == nil {
+			if one, ok := picture.NewestOf(x.ms, s.book, x.grain, x.a.Lines, s.now); ok {
+				s.got[x.ms.ID] = sample{Newest: one}
 			}
 		}
 	}
@@ -93,63 +92,28 @@ func firstTotal(book *catalog.Catalog) string {
 	return ""
 }
 
-func newestSample(ms control.Measure, book *catalog.Catalog, grain string, lines []line, now time.Time) (sample, bool) {
-	g, err := report.ParseGrain(grain)
-	if err != nil {
-		return sample{}, false
-	}
-	points := read(ms.Kind, g, lines)
-	for i := len(points) - 1; i >= 0; i-- {
-		x := points[i]
-		if x.Closed && x.form != chart.Unknown {
-			d := drawing{ms: ms, g: g, points: points, now: now, unit: ms.Unit, bounds: boundsOf(book, ms.ID)}
-			return sample{figure: d.short(x), when: windowText(g, x.start), exact: x.form == chart.Exact}, true
-		}
-	}
-	return sample{}, false
-}
-
-// short is a figure of any kind in a few words.
-func (d *drawing) short(x point) m.Node {
-	if x.form != chart.Exact {
-		return d.told(x)
-	}
-	q := x.parts
-	switch d.ms.Kind {
-	case "fact":
-		return m.Text(q.Value)
-	case "gauge":
-		return m.Text("last " + d.amount(value(q.Last)) + ", mean " + d.amount(value(q.Mean)) + ", " + d.amount(value(q.Min)) + " to " + d.amount(value(q.Max)))
-	case "counter":
-		return m.Text(d.amount(value(q.Increase)))
-	case "distribution":
-		return m.Text(amount(value(q.Count)) + " values, sum " + d.amount(value(q.Sum)) + ", and their sketch")
-	case "histogram":
-		return m.Text(amount(value(q.Count)) + " values, sum " + d.amount(value(q.Sum)) + ", counts per bucket")
-	case "availability":
-		return m.Text("up " + span(value(q.Up)) + ", down " + span(value(q.Down)) + ", maintenance " + span(value(q.Maintenance)) + ", not observed " + span(value(q.Unknown)))
-	case "slo":
-		return m.Text(amount(value(q.Good)) + " good of " + amount(value(q.Valid)))
-	case "lifecycle":
-		return m.Text("new, retained, resurrected and dormant people")
-	}
-	return m.Text(amount(x.lo))
-}
-
 // table is each measure with what would be sent of it.
 func (s *samples) table(ms []control.Measure) m.Node {
 	body := make([]m.Item, 0, len(ms))
 	for _, x := range ms {
-		kept := "kept " + x.Kept
+		kept := "Kept " + x.Kept
 		if x.Kept == "" {
-			kept = "kept as long as the contract lasts"
+			kept = "Kept"
 		}
 		body = append(body, m.El("tr",
-			m.El("td", m.Text(x.Question), m.El("div", m.Class("note"), m.Textf("%. %, by %; sent %.", x.Purpose, kept, x.Owner, each(x.Leaves)))),
+			m.El("td", m.Text(x.Question), m.El("div", m.Class("note"), m.Textf("% %, by %; sent %.", say.Sentence(x.Purpose), kept, x.Owner, sent(x)))),
 			m.El("td", m.Attr("data-label", "aggregate"), s.at(x, exchange.Aggregate)),
 			m.El("td", m.Attr("data-label", "totals"), s.at(x, exchange.Totals))))
 	}
-	return m.El("div", m.Class("stack"), m.El("table", m.El("thead", m.El("tr", th("Measure, and why"), th("Sent at aggregate"), th("Sent at totals"))), m.El("tbody", body...)))
+	return m.El("div", m.Class("stack", "half"), m.El("table", m.El("thead", m.El("tr", say.Th("Measure, and why"), say.Th("Sent at aggregate"), say.Th("Sent at totals"))), m.El("tbody", body...)))
+}
+
+// sent is how often a measure would be sent.
+func sent(x control.Measure) string {
+	if (x.Subject == "person" || x.Subject == "") && (x.Kind == "active_users" || x.Kind == "count") {
+		return say.Each("week") + " and " + say.Each("4w")
+	}
+	return say.Each(x.Leaves)
 }
 
 // at is what would be sent of a measure at a level.
@@ -161,31 +125,31 @@ func (s *samples) at(x control.Measure, l exchange.Level) m.Node {
 	example := func(what string) m.Node {
 		return m.Group(m.Text(what), m.El("div", m.Class("note"), m.Text("An example: there is no figure of yours yet.")))
 	}
-	yours := func(n m.Node) m.Node { return m.Group(n, m.El("div", m.Class("note"), m.Text(got.when))) }
+	yours := func(n m.Node) m.Node { return m.Group(n, m.El("div", m.Class("note"), m.Text(got.When))) }
 	if x.Subject != "person" && x.Subject != "" {
 		if !have {
 			return example(exampleOf(x))
 		}
-		return yours(got.figure)
+		return yours(got.Figure)
 	}
 	plain, counts := s.plain(x.ID), x.Kind == "active_users" || x.Kind == "count"
 	switch {
 	case !counts || !plain:
-		return hatched("withheld")
+		return say.Hatched("withheld")
 	case l == exchange.Totals && !have:
 		return example("41, each week and each 4 weeks")
-	case l == exchange.Totals && got.exact:
-		return yours(got.figure)
+	case l == exchange.Totals && got.Exact:
+		return yours(got.Figure)
 	case l == exchange.Totals:
 		return m.Group(m.Text("the exact number"), m.El("div", m.Class("note"), m.Text("It is not shown here before you choose this.")))
 	case x.ID != s.total:
-		return hatched("withheld")
+		return say.Hatched("withheld")
 	case !have:
-		return m.Group(interval(40, 44, amount, "band"), m.El("div", m.Class("note"), m.Text("An example: there is no figure of yours yet.")))
+		return m.Group(say.Interval(40, 44, say.Amount, "band"), m.El("div", m.Class("note"), m.Text("An example: there is no figure of yours yet.")))
 	case levelOf(s.is, x.Category).AtLeast(exchange.Totals):
 		return m.Group(m.Text("a range around it"), m.El("div", m.Class("note"), m.Text("Now: the exact number.")))
 	}
-	return yours(got.figure)
+	return yours(got.Figure)
 }
 
 // plain says that a measure is a total without a filter.

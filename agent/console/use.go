@@ -7,7 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/console/ask"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/picture"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -44,7 +47,7 @@ const perPage = 24
 type wanted struct {
 	control.Measure
 	grain string
-	a     *answer
+	a     *ask.Answer
 }
 
 // use is what the product does here: a chart for each measure.
@@ -69,15 +72,15 @@ func (c *Console) use(q *request) (*view, error) {
 		all = append(all, wanted{Measure: ms, grain: usualGrain(ms)})
 	}
 	page := q.number("p")
-	from, to := cut(page, perPage, len(all))
+	from, to := say.Cut(page, perPage, len(all))
 	shown := all[from:to]
-	answers := make([]*answer, len(shown))
+	answers := make([]*ask.Answer, len(shown))
 	for i := range shown {
-		shown[i].a = c.asker.ask(control.Query{Measure: shown[i].ID, Grain: shown[i].grain, From: since(q.status.Now, shown[i].grain)})
+		shown[i].a = c.asker.Ask(control.Query{Measure: shown[i].ID, Grain: shown[i].grain, From: since(q.status.Now, shown[i].grain)})
 		answers[i] = shown[i].a
 	}
-	await(q.ctx(), q.deadline, answers...)
-	v.body = m.Group(c.useBody(q, v, c.books.of(cat), shown), pages(m.At("/use"), "p", page, perPage, len(all)), notCollected(off))
+	ask.Await(q.ctx(), q.deadline, answers...)
+	v.body = m.Group(c.useBody(q, v, c.books.of(cat), shown), say.Pages(m.At("/use"), "p", page, perPage, len(all)), notCollected(off))
 	return v, nil
 }
 
@@ -87,20 +90,20 @@ func (c *Console) useBody(q *request, v *view, book *catalog.Catalog, shown []wa
 	charts := map[string][]m.Item{}
 	var order []string
 	for _, w := range shown {
-		if !w.a.ready() {
+		if !w.a.Ready() {
 			v.later = true
 			charts[w.Category] = append(charts[w.Category], pendingCard(w))
 		} else {
-			p := draw(w.Measure, book, w.grain, w.a.lines, q.status.Now, false)
+			p := picture.Draw(w.Measure, book, w.grain, w.a.Lines, q.status.Now, false)
 			switch {
-			case w.a.err != nil:
-				n := problem(w.a.err)
-				charts[w.Category] = append(charts[w.Category], card(w.Question, nil, message(&n)))
-			case p.hidden != "":
-				hidden = append(hidden, m.El("tr", m.El("td", m.Text(w.Question), m.El("div", m.Class("note"), link(w.ID))), m.El("td", p.why), m.El("td", m.Class("note"), m.Text(p.hidden))))
+			case w.a.Err != nil:
+				n := problem(w.a.Err)
+				charts[w.Category] = append(charts[w.Category], say.Card(w.Question, nil, message(&n)))
+			case p.Hidden != "":
+				hidden = append(hidden, m.El("tr", m.El("td", m.Text(w.Question), m.El("div", m.Class("note"), link(w.ID))), m.El("td", m.Attr("data-label", "newest figure"), p.Why), m.El("td", m.Class("note"), m.Text(p.Hidden))))
 				continue
 			case w.Kind == "fact":
-				facts = append(facts, fact(w.Question, p.number, m.Group(m.Text(p.note), p.noteTime)))
+				facts = append(facts, say.Fact(w.Question, p.Number, m.Group(m.Text(p.Note), p.When)))
 				continue
 			default:
 				charts[w.Category] = append(charts[w.Category], useCard(w.Measure, p))
@@ -115,20 +118,20 @@ func (c *Console) useBody(q *request, v *view, book *catalog.Catalog, shown []wa
 		parts = append(parts, m.El("section", append([]m.Item{m.Class("facts"), m.Attr("aria-label", "Facts")}, facts...)...))
 	}
 	for _, cat := range order {
-		parts = append(parts, m.El("h2", m.Class("part"), m.Text(categoryName(cat))), m.El("div", append([]m.Item{m.Class("grid")}, charts[cat]...)...))
+		parts = append(parts, m.El("h2", m.Class("part"), m.Text(say.CategoryName(cat))), m.El("div", append([]m.Item{m.Class("grid")}, charts[cat]...)...))
 	}
 	if len(hidden) > 0 {
-		parts = append(parts, card("Measured and not shown", nil, m.El("p", m.Class("note"), m.Text("These pages show no more about people than could leave, so that they are nobody's monitor.")),
-			wide(m.El("table", m.El("thead", m.El("tr", th("Question"), th("Newest figure"), th("Why"))), m.El("tbody", hidden...)))))
+		parts = append(parts, say.Card("Measured and not shown", nil, m.El("p", m.Class("note"), m.Text("These pages show no more about people than could leave, so that they are nobody's monitor.")),
+			m.El("div", m.Class("stack"), m.El("table", m.El("thead", m.El("tr", say.Th("Question"), say.Th("Newest figure"), say.Th("Why"))), m.El("tbody", hidden...)))))
 	}
 	if len(shown) == 0 {
-		parts = append(parts, card("Nothing is measured", nil, m.El("p", m.Text("You have not agreed to any category, so nothing is collected. "), m.El("a", m.Href(m.At("/consent")), m.Text("Read what is asked for, and choose.")))))
+		parts = append(parts, say.Card("Nothing is measured", nil, m.El("p", m.Text("You have not agreed to any category, so nothing is collected. "), m.El("a", m.Href(m.At("/consent")), m.Text("Read what is asked for, and choose.")))))
 	}
 	return m.Group(parts...)
 }
 
 func noCatalog(e *control.Error) m.Node {
-	return card("No catalog yet", nil, m.El("p", m.Text("The vendor's catalog says what may be measured. It comes with the first check-in after enrolment; until then nothing is collected and nothing leaves.")),
+	return say.Card("No catalog yet", nil, m.El("p", m.Text("The vendor's catalog says what may be measured. It comes with the first check-in after enrolment; until then nothing is collected and nothing leaves.")),
 		m.El("p", m.Text("Try: "), m.El("code", m.Text(e.Hint))), m.El("p", m.Class("note"), m.Text("Code: "), m.El("code", m.Text(e.Code))))
 }
 
@@ -138,21 +141,21 @@ func notCollected(off []control.Measure) m.Node {
 	}
 	rows := make([]m.Item, 0, len(off))
 	for _, ms := range off {
-		rows = append(rows, m.El("tr", m.El("td", m.Text(ms.Question), m.El("div", m.Class("note"), m.Text(ms.ID))), m.El("td", m.Text(categoryName(ms.Category))), m.El("td", m.Class("note"), m.Text(ms.Purpose))))
+		rows = append(rows, m.El("tr", m.El("td", m.Text(ms.Question), m.El("div", m.Class("note"), m.Text(ms.ID))), m.El("td", m.Text(say.CategoryName(ms.Category))), m.El("td", m.Class("note"), m.Text(ms.Purpose))))
 	}
-	return card("Not collected", m.El("a", m.Href(m.At("/consent")), m.Text("Decide")), m.El("details", m.El("summary", m.Text(plural(len(off), "measure", "measures")+" of categories that are off")),
-		wide(m.El("table", m.El("thead", m.El("tr", th("Question"), th("Category"), th("Why the vendor asks"))), m.El("tbody", rows...)))))
+	return say.Card("Not collected", m.El("a", m.Href(m.At("/consent")), m.Text("Decide")), m.El("details", m.El("summary", m.Text(say.Plural(len(off), "measure", "measures")+" of categories that are off")),
+		say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Question"), say.Th("Category"), say.Th("Why the vendor asks"))), m.El("tbody", rows...)))))
 }
 
 func link(id string) m.Node { return m.El("a", m.Href(m.At("/use/{}", id)), m.Text(id)) }
 
 // useCard is one measure's chart with its newest figure first.
-func useCard(ms control.Measure, p picture) m.Node {
+func useCard(ms control.Measure, p picture.Picture) m.Node {
 	return m.El("section", m.Class("card", "measure"),
 		m.El("header", m.El("h2", m.Text(ms.Question)), m.El("span", m.Class("note"), link(ms.ID))),
-		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.number), m.El("span", m.Class("note"), m.Text(p.note), orNothing(p.noteTime))),
-		orNothing(p.chart), legend(p.legend),
-		m.El("details", m.El("summary", m.Text("Table and definition")), definition(ms), p.table(1, 40, false)))
+		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.Number), m.El("span", m.Class("note"), m.Text(p.Note), say.OrNothing(p.When))),
+		say.OrNothing(p.Chart), say.OrNothing(p.Legend),
+		m.El("details", m.El("summary", m.Text("Table and definition")), definition(ms), p.Table(1, 20, false)))
 }
 
 // pendingCard holds the place of a chart whose figures are being computed.
@@ -172,9 +175,9 @@ func (c *Console) useOne(q *request) (*view, error) {
 		return nil, &control.Error{Code: "measure_unknown", Message: "the catalog in force holds no such measure", Hint: "look at the page Our use"}
 	}
 	ms := cat.Measures[i]
-	v := &view{here: "/use", title: ms.Question, sub: m.Group(m.El("code", m.Text(ms.ID)), m.Text(" · "+subjectText(ms.Subject)))}
+	v := &view{here: "/use", title: ms.Question, sub: m.Group(m.El("code", m.Text(ms.ID)), m.Text(" · "+say.SubjectText(ms.Subject)))}
 	if !ms.Level.AtLeast(exchange.Local) {
-		v.body = m.Group(notCollected([]control.Measure{ms}), card("Definition", nil, definition(ms)))
+		v.body = m.Group(notCollected([]control.Measure{ms}), say.Card("Definition", nil, definition(ms)))
 		return v, nil
 	}
 	grain := q.URL.Query().Get("grain")
@@ -189,45 +192,45 @@ func (c *Console) useOne(q *request) (*view, error) {
 	} else {
 		by = ""
 	}
-	a := c.asker.ask(query)
-	await(q.ctx(), q.deadline, a)
-	v.body = m.Group(tabs(ms, grain, by), c.oneBody(q, v, ms, c.books.of(cat), grain, by, a), card("Definition", nil, definition(ms)))
+	a := c.asker.Ask(query)
+	ask.Await(q.ctx(), q.deadline, a)
+	v.body = m.Group(tabs(ms, grain, by), c.oneBody(q, v, ms, c.books.of(cat), grain, by, a), say.Card("Definition", nil, definition(ms)))
 	return v, nil
 }
 
-func (c *Console) oneBody(q *request, v *view, ms control.Measure, book *catalog.Catalog, grain, by string, a *answer) m.Node {
-	if !a.ready() {
+func (c *Console) oneBody(q *request, v *view, ms control.Measure, book *catalog.Catalog, grain, by string, a *ask.Answer) m.Node {
+	if !a.Ready() {
 		v.later = true
 		return pendingCard(wanted{Measure: ms})
 	}
-	if a.err != nil {
-		n := problem(a.err)
+	if a.Err != nil {
+		n := problem(a.Err)
 		return message(&n)
 	}
-	p := draw(ms, book, grain, a.lines, q.status.Now, true)
+	p := picture.Draw(ms, book, grain, a.Lines, q.status.Now, true)
 	at := m.At("/use/{}", ms.ID).With("grain", grain).With("by", by)
-	table := m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text("Figures")), m.El("span", m.Class("note"), m.Text(plural(p.rows, "window", "windows")+", newest first"))),
-		p.table(q.number("p"), 60, true), pages(at, "p", q.number("p"), 60, p.rows))
-	if p.hidden != "" {
-		return m.Group(card("Measured and not shown", nil, m.El("p", p.why, m.Text(" "), m.Text(sentence(p.hidden)))), m.When(p.rows > 0, table))
+	table := m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text("Figures")), m.El("span", m.Class("note"), m.Text(say.Plural(p.Rows, "window", "windows")+", newest first"))),
+		p.Table(q.number("p"), 60, true), say.Pages(at, "p", q.number("p"), 60, p.Rows))
+	if p.Hidden != "" {
+		return m.Group(say.Card("Measured and not shown", nil, m.El("p", p.Why, m.Text(" "), m.Text(say.Sentence(p.Hidden)))), m.When(p.Rows > 0, table))
 	}
 	return m.Group(m.El("section", m.Class("card", "measure"),
-		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.number), m.El("span", m.Class("note"), m.Text(p.note), orNothing(p.noteTime))),
-		orNothing(p.chart), legend(p.legend)), table)
+		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.Number), m.El("span", m.Class("note"), m.Text(p.Note), say.OrNothing(p.When))),
+		say.OrNothing(p.Chart), say.OrNothing(p.Legend)), table)
 }
 
 // tabs choose grain and breakdown.
 func tabs(ms control.Measure, grain, by string) m.Node {
 	var gs, bs []m.Item
 	for _, g := range ms.Grains {
-		gs = append(gs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", g).With("by", by)), current(g == grain), m.Text(grainWord(g))))
+		gs = append(gs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", g).With("by", by)), say.Current(g == grain), m.Text(say.GrainWord(g))))
 	}
 	if len(ms.By) > 0 {
-		bs = append(bs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", grain)), current(by == ""), m.Text("total")))
+		bs = append(bs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", grain)), say.Current(by == ""), m.Text("total")))
 	}
 	for _, names := range ms.By {
 		k := strings.Join(names, ",")
-		bs = append(bs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", grain).With("by", k)), current(k == by), m.Text("by "+strings.Join(names, " and "))))
+		bs = append(bs, m.El("a", m.Href(m.At("/use/{}", ms.ID).With("grain", grain).With("by", k)), say.Current(k == by), m.Text("by "+strings.Join(names, " and "))))
 	}
 	nav := func(label string, items []m.Item) m.Node {
 		return m.El("nav", append([]m.Item{m.Class("tabs"), m.Attr("aria-label", label)}, items...)...)
@@ -242,9 +245,9 @@ func definition(ms control.Measure) m.Node {
 		kept += "; asked again after " + ms.Expires
 	}
 	return m.El("dl", m.Class("pairs"),
-		pair("Why the vendor asks", m.Text(ms.Purpose)), pair("Who asks", m.Text(ms.Owner)), pair("Kept by the vendor", m.Text(kept)),
-		pair("Kind", m.Text(strings.ReplaceAll(ms.Kind, "_", " ")+", "+subjectText(ms.Subject))),
-		pair("Category", m.Text(categoryName(ms.Category)+", here: "+string(ms.Level))), pair("Would leave", m.Text(each(ms.Leaves))))
+		say.Pair("Why the vendor asks", m.Text(ms.Purpose)), say.Pair("Who asks", m.Text(ms.Owner)), say.Pair("Kept by the vendor", m.Text(kept)),
+		say.Pair("Kind", m.Text(strings.ReplaceAll(ms.Kind, "_", " ")+", "+say.SubjectText(ms.Subject))),
+		say.Pair("Category", m.Text(say.CategoryName(ms.Category)+", here: "+string(ms.Level))), say.Pair("Would leave", m.Text(say.Each(ms.Leaves))))
 }
 
 // inOrder puts usage first, then the service level, then what is installed.

@@ -12,6 +12,7 @@ package chart
 import (
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
 )
@@ -59,7 +60,7 @@ type Lines struct {
 }
 
 const (
-	top    = 18 // room for the label of the highest line
+	top    = 10 // room for half a letter and the names of lines
 	bottom = 20 // room for the ticks
 )
 
@@ -78,7 +79,7 @@ func (c Lines) Draw() m.Node {
 		}
 		return top + (h-top)*(1-(v-lo)/(hi-lo))
 	}
-	items := []m.Item{m.Class("chart"), m.Attr("role", "img"), m.Attr("aria-label", c.Label), m.Num("height", h+bottom), m.Attr("width", "100%")}
+	items := []m.Item{m.Class("chart"), m.Num("height", h+bottom), m.Attr("width", "100%")}
 	for _, s := range steps {
 		items = append(items, rule("grid", y(s)))
 	}
@@ -94,15 +95,25 @@ func (c Lines) Draw() m.Node {
 	for _, s := range c.Series {
 		items = append(items, line(s, h, y)...)
 	}
-	for i, s := range steps {
-		if i > 0 || len(steps) == 1 || c.Share {
-			items = append(items, m.El("text", m.Class("scale"), m.Num("x", 0), m.Num("y", y(s)-4), m.Text(c.Write(s))))
-		}
-	}
 	items = append(items, c.names(y)...)
 	n := len(c.Series[0].Values)
 	items = append(items, ticks(c.Ticks, n, h+bottom-5)...)
-	return m.El("svg", append(items, tips(c.Series, n, h)...)...)
+	return m.El("div", m.Class("plot"), m.Attr("role", "img"), m.Attr("aria-label", c.Label),
+		c.scale(steps, h, y), m.El("svg", append(items, tips(c.Series, n, h)...)...))
+}
+
+// scale is a column of its own: the figures beside the lines of the grid.
+func (c Lines) scale(steps []float64, h float64, y func(float64) float64) m.Node {
+	widest := 0
+	for _, s := range steps {
+		widest = max(widest, utf8.RuneCountInString(c.Write(s)))
+	}
+	width := float64(widest)*6.5 + 8 // 11 px letters are at most 6.5 px wide in digits
+	items := []m.Item{m.Class("scale"), m.Num("width", width), m.Num("height", h+bottom)}
+	for _, s := range steps {
+		items = append(items, m.El("text", m.Num("x", width-8), m.Num("y", y(s)+4), m.Attr("text-anchor", "end"), m.Text(c.Write(s))))
+	}
+	return m.El("svg", items...)
 }
 
 // bounds are the lowest and the highest value that must find room.

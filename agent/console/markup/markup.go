@@ -179,6 +179,9 @@ func Anchor(id literal) Attribute { return Attribute{name: "href", value: "#" + 
 // Action is where a form goes.
 func Action(u URL) Attribute { return Attribute{name: "action", value: u.String()} }
 
+// SubmitTo is where a button sends its form, instead of the form's own address.
+func SubmitTo(u URL) Attribute { return Attribute{name: "formaction", value: u.String()} }
+
 // Script loads a script of our own.
 func Script(u URL) Node {
 	return element{"script", []Item{Attribute{name: "src", value: u.String()}, Attribute{name: "defer", bare: true}}}

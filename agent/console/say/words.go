@@ -1,4 +1,12 @@
-package console
+// Package say has the plain words of the console and its small parts: how numbers, times, windows,
+// levels and reasons are written, and the tables, cards and states every page is made of.
+//
+// Invariants: a figure that is not exact is never written as if it were; withheld is always
+// hatched and named, a state is always colour, shape and word. Times are written in UTC with the
+// moment in the markup, so that the script can write them in the reader's zone.
+//
+// The package keeps no state on disk.
+package say
 
 import (
 	"maps"
@@ -16,8 +24,8 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// whole writes a whole number with thousands separators.
-func whole(n uint64) string {
+// Whole writes a whole number with thousands separators.
+func Whole(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -25,19 +33,19 @@ func whole(n uint64) string {
 	return s
 }
 
-// amount writes a number: whole ones in full, others with three digits that count.
-func amount(v float64) string {
+// Amount writes a number: whole ones in full, others with three digits that count.
+func Amount(v float64) string {
 	switch {
 	case math.IsInf(v, 1):
 		return "∞"
 	case math.IsNaN(v) || math.IsInf(v, -1):
 		return "–"
 	case v < 0:
-		return "−" + amount(-v)
+		return "−" + Amount(-v)
 	case v == math.Trunc(v) && v < 1<<53:
-		return whole(uint64(v))
+		return Whole(uint64(v))
 	case v >= 1000:
-		return whole(uint64(math.Round(v)))
+		return Whole(uint64(math.Round(v)))
 	case v >= 1e-4:
 		digits := max(0, 2-int(math.Floor(math.Log10(v))))
 		return strings.TrimRight(strings.TrimRight(strconv.FormatFloat(v, 'f', digits, 64), "0"), ".")
@@ -45,43 +53,43 @@ func amount(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// quantity writes a number with its unit (UCUM, as OTLP has it).
-func quantity(v float64, unit string) string {
+// Quantity writes a number with its unit (UCUM, as OTLP has it).
+func Quantity(v float64, unit string) string {
 	switch unit {
 	case "", "1":
-		return amount(v)
+		return Amount(v)
 	case "s":
 		if v != 0 && math.Abs(v) < 1 {
-			return amount(v*1000) + " ms"
+			return Amount(v*1000) + " ms"
 		}
-		return amount(v) + " s"
+		return Amount(v) + " s"
 	case "By":
 		for _, u := range []string{"B", "KiB", "MiB", "GiB"} {
 			if math.Abs(v) < 1024 {
-				return amount(v) + " " + u
+				return Amount(v) + " " + u
 			}
 			v /= 1024
 		}
-		return amount(v) + " TiB"
+		return Amount(v) + " TiB"
 	case "%":
-		return amount(v) + " %"
+		return Amount(v) + " %"
 	}
-	return amount(v) + " " + strings.Trim(unit, "{}")
+	return Amount(v) + " " + strings.Trim(unit, "{}")
 }
 
-// bytes writes a size.
-func bytes(n int64) string {
+// Bytes writes a size.
+func Bytes(n int64) string {
 	if n == 1 {
 		return "1 byte"
 	}
 	if n < 10_000 {
-		return amount(float64(n)) + " bytes"
+		return Amount(float64(n)) + " bytes"
 	}
-	return quantity(float64(n), "By")
+	return Quantity(float64(n), "By")
 }
 
-// share writes a share of one; near a hundred per cent it keeps the digits that count.
-func share(v float64) string {
+// Share writes a share of one; near a hundred per cent it keeps the digits that count.
+func Share(v float64) string {
 	p := v * 100
 	if p > 99 && p < 100 {
 		left := 100 - p
@@ -92,38 +100,38 @@ func share(v float64) string {
 	return strings.TrimRight(strings.TrimRight(strconv.FormatFloat(p, 'f', 2, 64), "0"), ".") + " %"
 }
 
-// span writes a length of time given in seconds.
-func span(seconds float64) string {
+// Span writes a length of time given in seconds.
+func Span(seconds float64) string {
 	s := int64(math.Round(seconds))
 	switch {
 	case s < 0:
-		return "−" + span(-seconds)
+		return "−" + Span(-seconds)
 	case s < 60:
 		return strconv.FormatInt(s, 10) + " s"
 	case s < 3600:
-		return strconv.FormatInt(s/60, 10) + " min" + rest(s%60, "s")
+		return strconv.FormatInt(s/60, 10) + " min" + Rest(s%60, "s")
 	case s < 48*3600:
-		return strconv.FormatInt(s/3600, 10) + " h" + rest(s%3600/60, "min")
+		return strconv.FormatInt(s/3600, 10) + " h" + Rest(s%3600/60, "min")
 	}
-	return strconv.FormatInt(s/86400, 10) + " d" + rest(s%86400/3600, "h")
+	return strconv.FormatInt(s/86400, 10) + " d" + Rest(s%86400/3600, "h")
 }
 
-func rest(n int64, unit string) string {
+func Rest(n int64, unit string) string {
 	if n == 0 {
 		return ""
 	}
 	return " " + strconv.FormatInt(n, 10) + " " + unit
 }
 
-func plural(n int, one, many string) string {
+func Plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return whole(uint64(n)) + " " + many
+	return Whole(uint64(n)) + " " + many
 }
 
-// sentence begins with a capital and ends with a stop.
-func sentence(s string) string {
+// Sentence begins with a capital and ends with a stop.
+func Sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return s
@@ -136,8 +144,8 @@ func sentence(s string) string {
 	return s
 }
 
-// moment is a time: UTC until the script writes it in the reader's zone, UTC on hover always.
-func moment(t time.Time) m.Node {
+// Moment is a time: UTC until the script writes it in the reader's zone, UTC on hover always.
+func Moment(t time.Time) m.Node {
 	if t.IsZero() || t.Unix() <= 0 {
 		return m.Text("never")
 	}
@@ -146,20 +154,20 @@ func moment(t time.Time) m.Node {
 	return m.El("time", m.Attr("datetime", t.Format(time.RFC3339)), m.Attr("data-local", "minute"), m.Attr("title", s), m.Text(s))
 }
 
-// window names a window in words.
-func window(g report.Grain, start int64) m.Node {
+// Window names a window in words.
+func Window(g report.Grain, start int64) m.Node {
 	if !g.Civil() {
 		t := time.Unix(start, 0)
 		if g == report.Change {
-			return m.Group(m.Text("changed "), moment(t))
+			return m.Group(m.Text("changed "), Moment(t))
 		}
-		return moment(t)
+		return Moment(t)
 	}
-	return m.El("span", m.Class("when"), m.Text(windowText(g, start)))
+	return m.El("span", m.Class("when"), m.Text(WindowText(g, start)))
 }
 
-// windowText names a window of a civil grain, or in UTC.
-func windowText(g report.Grain, start int64) string {
+// WindowText names a window of a civil grain, or in UTC.
+func WindowText(g report.Grain, start int64) string {
 	if !g.Civil() {
 		return time.Unix(start, 0).UTC().Format("2 Jan 2006, 15:04") + " UTC"
 	}
@@ -180,8 +188,8 @@ func windowText(g report.Grain, start int64) string {
 	return d.Format("Mon 2 Jan 2006")
 }
 
-// grainWord is a grain as a word of the page.
-func grainWord(g string) string {
+// GrainWord is a grain as a word of the page.
+func GrainWord(g string) string {
 	switch g {
 	case "5m":
 		return "5 minutes"
@@ -197,19 +205,19 @@ func grainWord(g string) string {
 	return g
 }
 
-// each is how often a grain comes.
-func each(g string) string {
+// Each is how often a grain comes.
+func Each(g string) string {
 	switch g {
 	case "change", "":
 		return "when it changes"
 	case "5m", "4w", "12w":
-		return "every " + grainWord(g)
+		return "every " + GrainWord(g)
 	}
-	return "each " + grainWord(g)
+	return "each " + GrainWord(g)
 }
 
-// dimsText writes a breakdown's values.
-func dimsText(dims map[string]string) string {
+// DimsText writes a breakdown's values.
+func DimsText(dims map[string]string) string {
 	keys := make([]string, 0, len(dims))
 	for k := range dims {
 		keys = append(keys, k)
@@ -221,8 +229,8 @@ func dimsText(dims map[string]string) string {
 	return strings.Join(keys, ", ")
 }
 
-// categoryName is a category's title.
-func categoryName(c string) string {
+// CategoryName is a category's title.
+func CategoryName(c string) string {
 	switch c {
 	case "inventory":
 		return "Inventory"
@@ -234,8 +242,8 @@ func categoryName(c string) string {
 	return c
 }
 
-// categoryText says what a category is about.
-func categoryText(c string) string {
+// CategoryText says what a category is about.
+func CategoryText(c string) string {
 	switch c {
 	case "inventory":
 		return "What is installed here: versions, systems, licences."
@@ -247,9 +255,9 @@ func categoryText(c string) string {
 	return ""
 }
 
-// levelText says what a level means for a category; people says whether it holds figures about
+// LevelText says what a level means for a category; people says whether it holds figures about
 // people.
-func levelText(l exchange.Level, people bool) string {
+func LevelText(l exchange.Level, people bool) string {
 	switch l {
 	case exchange.Off:
 		return "Not even collected. What waits to be sent is deleted. If you switch it on later, history begins again."
@@ -269,8 +277,8 @@ func levelText(l exchange.Level, people bool) string {
 	return ""
 }
 
-// subjectText says whom a measure is about.
-func subjectText(s string) string {
+// SubjectText says whom a measure is about.
+func SubjectText(s string) string {
 	switch s {
 	case "machine":
 		return "about machines"
@@ -280,8 +288,8 @@ func subjectText(s string) string {
 	return "about people"
 }
 
-// reasonText is what became of an event, in plain words.
-func reasonText(r string) string {
+// ReasonText is what became of an event, in plain words.
+func ReasonText(r string) string {
 	switch r {
 	case "malformed":
 		return "not readable as an event"
@@ -303,10 +311,10 @@ func reasonText(r string) string {
 	return ""
 }
 
-// reasonOrder is the order in which reasons apply.
-func reasonOrder() []string {
+// ReasonOrder is the order in which reasons apply.
+func ReasonOrder() []string {
 	return []string{"measured", "duplicate", "late", "off", "unknown_event", "over_limit_value", "over_limit_size", "malformed"}
 }
 
-// sorted are the keys of a map, in order.
-func sorted(counts map[string]uint64) []string { return slices.Sorted(maps.Keys(counts)) }
+// Sorted are the keys of a map, in order.
+func Sorted(counts map[string]uint64) []string { return slices.Sorted(maps.Keys(counts)) }

@@ -1,4 +1,12 @@
-package console
+// Package picture turns a measure's lines, as a query gives them, into what a page shows: the
+// newest figure, a chart and a table.
+//
+// Invariants: what was withheld is drawn as withheld, a window nobody reported as a gap; an open
+// window is in the table and not in the chart, because it still moves; a value this version cannot
+// read counts as unknown.
+//
+// The package keeps no state on disk.
+package picture
 
 import (
 	"encoding/json"
@@ -9,24 +17,40 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/console/chart"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// picture is a measure's figures ready for a page: the newest one, a chart, a table.
-type picture struct {
-	number   m.Node
-	note     string
-	noteTime m.Node
-	chart    m.Node
-	legend   []string
-	hidden   string // why there is nothing to draw; "" when there is
-	why      m.Node // "withheld" or "nothing yet"
-	rows     int
-	columns  []string
-	cells    func(i int) []m.Node // of the i-th newest row
+// Line is one line of a query's answer.
+type Line struct {
+	Measure string            `json:"measure"`
+	Grain   string            `json:"grain"`
+	Start   string            `json:"start"`
+	Dims    map[string]string `json:"dims"`
+	Value   json.RawMessage   `json:"value"`
+	Form    string            `json:"form"` // "" when the value is told as it is
+	Lo      *float64          `json:"lo"`
+	Hi      *float64          `json:"hi"` // absent with lo present: open top
+	Why     string            `json:"why"`
+	Closed  bool              `json:"closed"`
+}
+
+// Picture is a measure's figures ready for a page: the newest one, a chart, a table.
+type Picture struct {
+	Number  m.Node // the newest figure
+	Note    string // beside it
+	When    m.Node // after that; may be nil
+	Chart   m.Node
+	Legend  m.Node
+	Hidden  string // why there is nothing to draw; "" when there is
+	Why     m.Node // "withheld" or "none yet", where there is nothing to draw
+	Rows    int    // of the table
+	columns []string
+	cells   func(i int) []m.Node // of the i-th newest row
+	marks   []string             // what the legend explains
 }
 
 // parts are the fields a figure with several parts may have.
@@ -44,7 +68,7 @@ type parts struct {
 
 // point is a line with its value read.
 type point struct {
-	line
+	Line
 	start  int64
 	form   chart.Form
 	lo, hi float64
@@ -52,42 +76,43 @@ type point struct {
 	dims   string
 }
 
-// draw makes the picture of a measure's lines. all asks for every breakdown value.
-func draw(ms control.Measure, book *catalog.Catalog, grain string, lines []line, now time.Time, all bool) picture {
+// Draw makes the picture of a measure's lines. all asks for every breakdown value.
+func Draw(ms control.Measure, book *catalog.Catalog, grain string, lines []Line, now time.Time, all bool) Picture {
 	g, err := report.ParseGrain(grain)
 	if err != nil {
-		return picture{hidden: "its windows have a length this version does not know", why: m.Text("–")}
+		return Picture{Hidden: "its windows have a length this version does not know", Why: m.Text("–")}
 	}
 	points := read(ms.Kind, g, lines)
 	d := drawing{ms: ms, g: g, points: points, now: now, unit: ms.Unit, bounds: boundsOf(book, ms.ID)}
-	p := picture{rows: len(points)}
+	p := Picture{Rows: len(points)}
 	p.columns, p.cells = d.table()
 	told := slices.ContainsFunc(points, func(x point) bool { return x.form == chart.Exact || x.form == chart.Band })
 	switch {
 	case len(points) == 0:
-		p.hidden, p.why = "no figure yet: a window appears when it has begun", m.El("span", m.Class("unknown"), m.Text("none yet"))
+		p.Hidden, p.Why = "no figure yet: a window appears when it has begun", m.El("span", m.Class("unknown"), m.Text("none yet"))
 	case !told:
-		p.hidden, p.why = points[len(points)-1].Why, hatched("withheld")
+		p.Hidden, p.Why = points[len(points)-1].Why, say.Hatched("withheld")
 		for i := len(points) - 1; i >= 0 && i > len(points)-8; i-- { // the newest may only be open
 			if points[i].Closed && points[i].Why != "" {
-				p.hidden = points[i].Why
+				p.Hidden = points[i].Why
 				break
 			}
 		}
-		if p.hidden == "" {
-			p.hidden = "too little to tell"
+		if p.Hidden == "" {
+			p.Hidden = "too little to tell"
 		}
 	default:
 		d.fill(&p, all)
+		p.Legend = legend(p.marks)
 	}
 	return p
 }
 
 // read parses the lines' values. A value this version cannot read counts as unknown.
-func read(kind string, g report.Grain, lines []line) []point {
+func read(kind string, g report.Grain, lines []Line) []point {
 	out := make([]point, 0, len(lines))
 	for _, l := range lines {
-		p := point{line: l, dims: dimsText(l.Dims)}
+		p := point{Line: l, dims: say.DimsText(l.Dims)}
 		var err error
 		if p.start, err = report.ParseStart(g, l.Start); err != nil {
 			continue
@@ -132,15 +157,15 @@ type drawing struct {
 }
 
 // fill draws what can be told.
-func (d *drawing) fill(p *picture, all bool) {
+func (d *drawing) fill(p *Picture, all bool) {
 	last := d.newest()
-	p.note, p.noteTime = "", m.Group(m.Text(" "), window(d.g, last.start))
+	p.Note, p.When = "", m.Group(m.Text(" "), say.Window(d.g, last.start))
 	switch d.ms.Kind {
 	case "fact":
-		p.number, p.note = m.Text(last.parts.Value), "since "
-		p.noteTime = m.Text(last.parts.Since)
+		p.Number, p.Note = m.Text(last.parts.Value), "since "
+		p.When = m.Text(last.parts.Since)
 		if t, err := time.Parse(time.RFC3339, last.parts.Since); err == nil {
-			p.noteTime = moment(t)
+			p.When = say.Moment(t)
 		}
 		return
 	case "availability":
@@ -153,27 +178,27 @@ func (d *drawing) fill(p *picture, all bool) {
 		d.histogram(p, last)
 		return
 	case "gauge":
-		p.number, p.note = m.Text(d.amount(value(last.parts.Last))), "last, mean "+d.amount(value(last.parts.Mean))+" ·"
+		p.Number, p.Note = m.Text(d.amount(value(last.parts.Last))), "last, mean "+d.amount(value(last.parts.Mean))+" ·"
 		d.lines(p, []pick{{"mean", func(x point) *float64 { return x.parts.Mean }}}, func(x point) (lo, hi *float64) { return x.parts.Min, x.parts.Max })
-		p.legend = append(p.legend, "range")
+		p.marks = append(p.marks, "range")
 	case "distribution":
-		p.number, p.note = m.Text(d.amount(value(last.parts.P50))), "median of "+amount(value(last.parts.Count))+" ·"
+		p.Number, p.Note = m.Text(d.amount(value(last.parts.P50))), "median of "+say.Amount(value(last.parts.Count))+" ·"
 		d.lines(p, []pick{{"p50", func(x point) *float64 { return x.parts.P50 }}, {"p95", func(x point) *float64 { return x.parts.P95 }}}, nil)
 	case "lifecycle":
-		p.number = m.Text(amount(value(last.parts.New)+value(last.parts.Retained)+value(last.parts.Resurrected)) + " active")
+		p.Number = m.Text(say.Amount(value(last.parts.New)+value(last.parts.Retained)+value(last.parts.Resurrected)) + " active")
 		d.lines(p, []pick{{"retained", func(x point) *float64 { return x.parts.Retained }}, {"new", func(x point) *float64 { return x.parts.New }}}, nil)
 	case "counter":
-		p.number = m.Text(d.amount(value(last.parts.Increase)))
+		p.Number = m.Text(d.amount(value(last.parts.Increase)))
 		d.split(p, func(x point) (float64, float64, bool) {
 			v := value(x.parts.Increase)
 			return v, v, x.parts.Increase != nil
 		}, all)
 	default: // count, active_users
-		p.number = d.told(last)
+		p.Number = d.told(last)
 		d.split(p, func(x point) (float64, float64, bool) { return x.lo, x.hi, true }, all)
 	}
 	if before := d.before(last); before != nil && (d.ms.Kind == "count" || d.ms.Kind == "active_users") {
-		p.note = "the one before: " + rangeText(before.lo, before.hi, amount) + " ·"
+		p.Note = "the one before: " + say.RangeText(before.lo, before.hi, say.Amount) + " ·"
 	}
 }
 
@@ -184,17 +209,17 @@ func value(v *float64) float64 {
 	return *v
 }
 
-func (d *drawing) amount(v float64) string { return quantity(v, d.unit) }
+func (d *drawing) amount(v float64) string { return say.Quantity(v, d.unit) }
 
 // told is a figure of one number.
 func (d *drawing) told(x point) m.Node {
 	switch x.form {
 	case chart.Exact:
-		return m.Text(amount(x.lo))
+		return m.Text(say.Amount(x.lo))
 	case chart.Band:
-		return interval(x.lo, x.hi, amount, "band")
+		return say.Interval(x.lo, x.hi, say.Amount, "band")
 	case chart.Withheld:
-		return hatched("withheld")
+		return say.Hatched("withheld")
 	}
 	return m.El("span", m.Class("unknown"), m.Text("unknown"))
 }
@@ -244,14 +269,14 @@ func (d *drawing) windows() ([]int64, map[int64]int) {
 	}
 	if d.machine() { // silence since the last figure is a gap, not nothing
 		if end := report.WindowStart(d.g, d.now, time.UTC); end > last {
-			for n := 0; n < mostWindows && step(d.g, last) < end; n++ {
-				last = step(d.g, last)
+			for n := 0; n < mostWindows && Step(d.g, last) < end; n++ {
+				last = Step(d.g, last)
 			}
 		}
 	}
 	var starts []int64
 	index := map[int64]int{}
-	for s := first; s <= last && len(starts) < 10*mostWindows; s = step(d.g, s) {
+	for s := first; s <= last && len(starts) < 10*mostWindows; s = Step(d.g, s) {
 		starts = append(starts, s)
 	}
 	if len(starts) > mostWindows {
@@ -272,8 +297,8 @@ func (d *drawing) machine() bool {
 	return false
 }
 
-// step is the start of the next window.
-func step(g report.Grain, start int64) int64 {
+// Step is the start of the next window.
+func Step(g report.Grain, start int64) int64 {
 	switch g {
 	case report.FiveMinutes:
 		return start + 300
@@ -325,6 +350,8 @@ func legend(words []string) m.Node {
 		switch w {
 		case "band":
 			class, text = m.Class("k-band"), "band: the figure lies in it"
+		case "bucket":
+			class, text = m.Class("k-band"), "the 95th percentile lies in it"
 		case "withheld":
 			class, text = m.Class("k-supp"), "withheld"
 		case "unknown":
@@ -357,18 +384,18 @@ func boundsOf(book *catalog.Catalog, id string) []float64 {
 	return nil
 }
 
-// table is a page of the picture's rows.
-func (p picture) table(page, size int, whole bool) m.Node {
-	if p.rows == 0 {
+// Table is a page of the picture's rows.
+func (p Picture) Table(page, size int, whole bool) m.Node {
+	if p.Rows == 0 {
 		return m.Group()
 	}
-	from, to := cut(page, size, p.rows)
+	from, to := say.Cut(page, size, p.Rows)
 	head := make([]m.Item, 0, len(p.columns))
 	for i, name := range p.columns {
 		if i == 0 {
-			head = append(head, th(name))
+			head = append(head, say.Th(name))
 		} else {
-			head = append(head, thNum(name))
+			head = append(head, say.ThNum(name))
 		}
 	}
 	var body []m.Item
@@ -383,6 +410,6 @@ func (p picture) table(page, size int, whole bool) m.Node {
 		}
 		body = append(body, m.El("tr", tds...))
 	}
-	return m.Group(wide(m.El("table", m.El("thead", m.El("tr", head...)), m.El("tbody", body...))),
-		m.When(!whole && p.rows > size, m.El("p", m.Class("note"), m.Text(strings.Join([]string{"The newest", amount(float64(size)), "of", amount(float64(p.rows)), "windows; all of them on the measure's own page."}, " ")))))
+	return m.Group(say.Wide(m.El("table", m.El("thead", m.El("tr", head...)), m.El("tbody", body...))),
+		m.When(!whole && p.Rows > size, m.El("p", m.Class("note"), m.Text(strings.Join([]string{"The newest", say.Amount(float64(size)), "of", say.Amount(float64(p.Rows)), "windows; all of them on the measure's own page."}, " ")))))
 }

@@ -1,11 +1,13 @@
-package console
+package picture
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/console/chart"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
+	"github.com/fieldpost/fieldpost/agent/console/say"
 )
 
 // pick is one line of a chart.
@@ -15,7 +17,7 @@ type pick struct {
 }
 
 // lines draws parts of the figures as lines, and the range between two of them behind.
-func (d *drawing) lines(p *picture, picks []pick, ranges func(point) (lo, hi *float64)) {
+func (d *drawing) lines(p *Picture, picks []pick, ranges func(point) (lo, hi *float64)) {
 	starts, index := d.windows()
 	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Ticks: d.labels(starts), Write: d.amount}
 	for k, pk := range picks {
@@ -29,9 +31,9 @@ func (d *drawing) lines(p *picture, picks []pick, ranges func(point) (lo, hi *fl
 			switch {
 			case !ok || x.dims != "":
 			case x.form == chart.Exact && v != nil:
-				s.Values[i] = chart.Value{Form: chart.Exact, Lo: *v, Hi: *v, Tip: windowText(d.g, x.start) + ": " + pk.name + " " + d.amount(*v)}
+				s.Values[i] = chart.Value{Form: chart.Exact, Lo: *v, Hi: *v, Tip: say.WindowText(d.g, x.start) + ": " + pk.name + " " + d.amount(*v)}
 			case x.form == chart.Withheld:
-				s.Values[i] = chart.Value{Form: chart.Withheld, Tip: windowText(d.g, x.start) + ": withheld"}
+				s.Values[i] = chart.Value{Form: chart.Withheld, Tip: say.WindowText(d.g, x.start) + ": withheld"}
 			}
 		}
 		c.Series = append(c.Series, s)
@@ -46,12 +48,12 @@ func (d *drawing) lines(p *picture, picks []pick, ranges func(point) (lo, hi *fl
 			}
 		}
 	}
-	p.chart, p.legend = c.Draw(), marks(c.Series)
+	p.Chart, p.marks = c.Draw(), marks(c.Series)
 }
 
 // split draws one number per window: the total, or a line for each of the largest values of a
 // breakdown.
-func (d *drawing) split(p *picture, of func(point) (lo, hi float64, ok bool), all bool) {
+func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), all bool) {
 	const most = 5
 	starts, index := d.windows()
 	sums := map[string]float64{}
@@ -64,7 +66,7 @@ func (d *drawing) split(p *picture, of func(point) (lo, hi float64, ok bool), al
 	for k := range sums {
 		names = append(names, k)
 	}
-	slices.SortFunc(names, func(a, b string) int { return int(sign(int64(sums[b] - sums[a]))) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(sums[b], sums[a]) })
 	if len(names) > most {
 		names = names[:most]
 	}
@@ -77,7 +79,7 @@ func (d *drawing) split(p *picture, of func(point) (lo, hi float64, ok bool), al
 				continue
 			}
 			lo, hi, ok := of(x)
-			tip := windowText(d.g, x.start) + ": "
+			tip := say.WindowText(d.g, x.start) + ": "
 			if name != "" {
 				tip += name + " "
 			}
@@ -87,7 +89,7 @@ func (d *drawing) split(p *picture, of func(point) (lo, hi float64, ok bool), al
 			case !ok:
 				continue
 			default:
-				tip += rangeText(lo, hi, d.amount)
+				tip += say.RangeText(lo, hi, d.amount)
 			}
 			s.Values[i] = chart.Value{Form: x.form, Lo: lo, Hi: hi, Tip: tip}
 		}
@@ -100,10 +102,10 @@ func (d *drawing) split(p *picture, of func(point) (lo, hi float64, ok bool), al
 		}
 		c.Series = append(c.Series, s)
 	}
-	p.chart, p.legend = c.Draw(), marks(c.Series)
+	p.Chart, p.marks = c.Draw(), marks(c.Series)
 	if len(names) > 1 || names[0] != "" {
-		p.number = m.Text(plural(len(sums), "value", "values"))
-		p.note, p.noteTime = "", nil
+		p.Number = m.Text(say.Plural(len(sums), "value", "values"))
+		p.Note, p.When = "", nil
 	}
 }
 
@@ -129,7 +131,7 @@ func marks(ss []chart.Series) []string {
 }
 
 // histogram draws where the 95th percentile lies: the bucket that holds it.
-func (d *drawing) histogram(p *picture, last point) {
+func (d *drawing) histogram(p *Picture, last point) {
 	starts, index := d.windows()
 	s := chart.Series{Values: make([]chart.Value, len(starts))}
 	for _, x := range d.points {
@@ -138,15 +140,20 @@ func (d *drawing) histogram(p *picture, last point) {
 			continue
 		}
 		if lo, hi, ok := quantile(x.parts.Buckets, d.bounds, 0.95); ok {
-			s.Values[i] = chart.Value{Form: chart.Band, Lo: lo, Hi: hi, Tip: windowText(d.g, x.start) + ": " + rangeText(lo, hi, d.amount)}
+			s.Values[i] = chart.Value{Form: chart.Band, Lo: lo, Hi: hi, Tip: say.WindowText(d.g, x.start) + ": " + say.RangeText(lo, hi, d.amount)}
 		}
 	}
-	p.number, p.note = m.Text(amount(value(last.parts.Count))), "samples ·"
+	p.Number, p.Note = m.Text(say.Amount(value(last.parts.Count))), "samples ·"
 	if lo, hi, ok := quantile(last.parts.Buckets, d.bounds, 0.95); ok {
-		p.number, p.note = interval(lo, hi, d.amount, "95 %"), "of "+amount(value(last.parts.Count))+" are at or below ·"
+		p.Number, p.Note = say.Interval(lo, hi, d.amount, "95 %"), "of "+say.Amount(value(last.parts.Count))+" are at or below ·"
 	}
 	c := chart.Lines{Label: d.ms.Question + " Where the 95th percentile lies. Chart; the table is below it.", Series: []chart.Series{s}, Ticks: d.labels(starts), Write: d.amount}
-	p.chart, p.legend = c.Draw(), marks(c.Series)
+	p.Chart, p.marks = c.Draw(), marks(c.Series)
+	for i, w := range p.marks {
+		if w == "band" {
+			p.marks[i] = "bucket"
+		}
+	}
 }
 
 // quantile is the bucket in which the q-quantile lies (nearest rank).
@@ -195,12 +202,12 @@ func (d *drawing) recent() []point {
 }
 
 // availability draws the days of a check and judges the last 28 of them.
-func (d *drawing) availability(p *picture) {
+func (d *drawing) availability(p *Picture) {
 	starts, index := d.windows()
 	days := make([]chart.Day, len(starts))
 	has := [4]bool{}
 	for i := range days {
-		days[i].Tip = windowText(d.g, starts[i]) + ": not observed"
+		days[i].Tip = say.WindowText(d.g, starts[i]) + ": not observed"
 	}
 	for _, x := range d.points {
 		i, ok := index[x.start]
@@ -209,14 +216,14 @@ func (d *drawing) availability(p *picture) {
 		}
 		q := x.parts
 		days[i] = chart.Day{Up: value(q.Up), Down: value(q.Down), Maintenance: value(q.Maintenance), Unknown: value(q.Unknown)}
-		days[i].Tip = windowText(d.g, x.start) + ": up " + span(days[i].Up) + ", down " + span(days[i].Down) + ", maintenance " + span(days[i].Maintenance) + ", not observed " + span(days[i].Unknown)
+		days[i].Tip = say.WindowText(d.g, x.start) + ": up " + say.Span(days[i].Up) + ", down " + say.Span(days[i].Down) + ", maintenance " + say.Span(days[i].Maintenance) + ", not observed " + say.Span(days[i].Unknown)
 	}
 	for _, x := range days {
 		has[0], has[1], has[2], has[3] = has[0] || x.Up > 0, has[1] || x.Down > 0, has[2] || x.Maintenance > 0, has[3] || x.Unknown > 0 || x.Up+x.Down+x.Maintenance == 0
 	}
 	for i, w := range []string{"up", "down", "maintenance", "unknown"} {
 		if has[i] {
-			p.legend = append(p.legend, w)
+			p.marks = append(p.marks, w)
 		}
 	}
 	var up, down, maint, unseen, incidents float64
@@ -224,18 +231,18 @@ func (d *drawing) availability(p *picture) {
 		up, down, maint, unseen = up+value(x.parts.Up), down+value(x.parts.Down), maint+value(x.parts.Maintenance), unseen+value(x.parts.Unknown)
 		incidents += value(x.parts.Incidents)
 	}
-	p.noteTime = nil
-	p.chart = chart.Days{Label: d.ms.Question + " Days of up, down, maintenance and not observed; the table is below it.", Days: days, Ticks: d.labels(starts)}.Draw()
+	p.When = nil
+	p.Chart = chart.Days{Label: d.ms.Question + " Days of up, down, maintenance and not observed; the table is below it.", Days: days, Ticks: d.labels(starts)}.Draw()
 	if up+down == 0 {
-		p.number, p.note = m.El("span", m.Class("unknown"), m.Text("not observed")), "in the last 28 days"
+		p.Number, p.Note = m.El("span", m.Class("unknown"), m.Text("not observed")), "in the last 28 days"
 		return
 	}
 	ratio := up / (up + down)
-	p.number = m.Text(share(ratio))
-	p.note = "up in the last 28 days, " + share((up+down)/(up+down+maint+unseen)) + " of them observed; " + plural(int(incidents), "incident", "incidents")
+	p.Number = m.Text(say.Share(ratio))
+	p.Note = "up in the last 28 days, " + say.Share((up+down)/(up+down+maint+unseen)) + " of them observed; " + say.Plural(int(incidents), "incident", "incidents")
 	if t := d.ms.Target; t > 0 {
 		left := (1-t)*(up+down) - down
-		p.noteTime = verdict(ratio >= t, share(t), span(math.Abs(left))+" of downtime", left >= 0)
+		p.When = verdict(ratio >= t, say.Share(t), say.Span(math.Abs(left))+" of downtime", left >= 0)
 	}
 }
 
@@ -246,24 +253,24 @@ func verdict(kept bool, target, budget string, left bool) m.Node {
 		word = "left in the budget"
 	}
 	if kept {
-		return m.Group(m.Text(" · "), state("good", "target "+target+" kept"), m.Text(" · "+budget+" "+word))
+		return m.Group(m.Text(" · "), say.State("good", "target "+target+" kept"), m.Text(" · "+budget+" "+word))
 	}
-	return m.Group(m.Text(" · "), state("bad", "target "+target+" missed"), m.Text(" · "+budget+" "+word))
+	return m.Group(m.Text(" · "), say.State("bad", "target "+target+" missed"), m.Text(" · "+budget+" "+word))
 }
 
 // slo draws the share of good ones against the target and judges the last 28 days.
-func (d *drawing) slo(p *picture) {
+func (d *drawing) slo(p *Picture) {
 	starts, index := d.windows()
 	s := chart.Series{Values: make([]chart.Value, len(starts))}
 	for _, x := range d.points {
 		if i, ok := index[x.start]; ok && x.form == chart.Exact && x.parts.Ratio != nil {
 			r := *x.parts.Ratio
-			s.Values[i] = chart.Value{Form: chart.Exact, Lo: r, Hi: r, Tip: windowText(d.g, x.start) + ": " + share(r) + ", " + amount(value(x.parts.Good)) + " of " + amount(value(x.parts.Valid))}
+			s.Values[i] = chart.Value{Form: chart.Exact, Lo: r, Hi: r, Tip: say.WindowText(d.g, x.start) + ": " + say.Share(r) + ", " + say.Amount(value(x.parts.Good)) + " of " + say.Amount(value(x.parts.Valid))}
 		} else if ok && x.form == chart.Withheld {
 			s.Values[i] = chart.Value{Form: chart.Withheld}
 		}
 	}
-	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Series: []chart.Series{s}, Ticks: d.labels(starts), Write: share, Share: true}
+	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Series: []chart.Series{s}, Ticks: d.labels(starts), Write: say.Share, Share: true}
 	if d.ms.Target > 0 {
 		c.Target = &d.ms.Target
 	}
@@ -271,18 +278,18 @@ func (d *drawing) slo(p *picture) {
 	for _, x := range d.recent() {
 		good, valid = good+value(x.parts.Good), valid+value(x.parts.Valid)
 	}
-	p.chart, p.legend, p.noteTime = c.Draw(), marks(c.Series), nil
+	p.Chart, p.marks, p.When = c.Draw(), marks(c.Series), nil
 	if c.Target != nil {
-		p.legend = append(p.legend, "target")
+		p.marks = append(p.marks, "target")
 	}
 	if valid == 0 {
-		p.number, p.note = m.El("span", m.Class("unknown"), m.Text("nothing counted")), "in the last 28 days"
+		p.Number, p.Note = m.El("span", m.Class("unknown"), m.Text("nothing counted")), "in the last 28 days"
 		return
 	}
-	p.number, p.note = m.Text(share(good/valid)), "good of "+amount(valid)+" in the last 28 days"
+	p.Number, p.Note = m.Text(say.Share(good/valid)), "good of "+say.Amount(valid)+" in the last 28 days"
 	if t := d.ms.Target; t > 0 {
 		left := (1-t)*valid - (valid - good)
-		p.noteTime = verdict(good/valid >= t, share(t), amount(math.Round(math.Abs(left))), left >= 0)
+		p.When = verdict(good/valid >= t, say.Share(t), say.Amount(math.Round(math.Abs(left))), left >= 0)
 	}
 }
 
@@ -310,7 +317,7 @@ func (d *drawing) table() ([]string, func(int) []m.Node) {
 	case "counter":
 		cs = []column{number("Increase", d.amount, func(p parts) *float64 { return p.Increase })}
 	case "distribution":
-		cs = []column{number("Count", amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }),
+		cs = []column{number("Count", say.Amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }),
 			number("p50", d.amount, func(p parts) *float64 { return p.P50 }), number("p90", d.amount, func(p parts) *float64 { return p.P90 }), number("p99", d.amount, func(p parts) *float64 { return p.P99 })}
 	case "histogram":
 		at := func(q float64) func(point) m.Node {
@@ -319,18 +326,18 @@ func (d *drawing) table() ([]string, func(int) []m.Node) {
 				if !ok {
 					return m.Text("–")
 				}
-				return m.Text(rangeText(lo, hi, d.amount))
+				return m.Text(say.RangeText(lo, hi, d.amount))
 			}
 		}
-		cs = []column{number("Count", amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }), {"p50 lies in", at(0.5)}, {"p95 lies in", at(0.95)}}
+		cs = []column{number("Count", say.Amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }), {"p50 lies in", at(0.5)}, {"p95 lies in", at(0.95)}}
 	case "availability":
-		cs = []column{number("Available", share, func(p parts) *float64 { return p.Availability }), number("Up", span, func(p parts) *float64 { return p.Up }), number("Down", span, func(p parts) *float64 { return p.Down }),
-			number("Maintenance", span, func(p parts) *float64 { return p.Maintenance }), number("Not observed", span, func(p parts) *float64 { return p.Unknown }), number("Incidents", amount, func(p parts) *float64 { return p.Incidents })}
+		cs = []column{number("Available", say.Share, func(p parts) *float64 { return p.Availability }), number("Up", say.Span, func(p parts) *float64 { return p.Up }), number("Down", say.Span, func(p parts) *float64 { return p.Down }),
+			number("Maintenance", say.Span, func(p parts) *float64 { return p.Maintenance }), number("Not observed", say.Span, func(p parts) *float64 { return p.Unknown }), number("Incidents", say.Amount, func(p parts) *float64 { return p.Incidents })}
 	case "slo":
-		cs = []column{number("Good of valid", share, func(p parts) *float64 { return p.Ratio }), number("Good", amount, func(p parts) *float64 { return p.Good }), number("Valid", amount, func(p parts) *float64 { return p.Valid })}
+		cs = []column{number("Good of valid", say.Share, func(p parts) *float64 { return p.Ratio }), number("Good", say.Amount, func(p parts) *float64 { return p.Good }), number("Valid", say.Amount, func(p parts) *float64 { return p.Valid })}
 	case "lifecycle":
-		cs = []column{number("New", amount, func(p parts) *float64 { return p.New }), number("Retained", amount, func(p parts) *float64 { return p.Retained }),
-			number("Resurrected", amount, func(p parts) *float64 { return p.Resurrected }), number("Dormant", amount, func(p parts) *float64 { return p.Dormant })}
+		cs = []column{number("New", say.Amount, func(p parts) *float64 { return p.New }), number("Retained", say.Amount, func(p parts) *float64 { return p.Retained }),
+			number("Resurrected", say.Amount, func(p parts) *float64 { return p.Resurrected }), number("Dormant", say.Amount, func(p parts) *float64 { return p.Dormant })}
 	default:
 		cs = []column{{"Figure", d.told}}
 	}
@@ -340,7 +347,7 @@ func (d *drawing) table() ([]string, func(int) []m.Node) {
 	}
 	return names, func(i int) []m.Node {
 		x := d.points[len(d.points)-1-i]
-		when := m.Group(window(d.g, x.start), m.When(x.dims != "", m.El("span", m.Class("note"), m.Text(" "+x.dims))), m.When(!x.Closed, m.El("span", m.Class("note"), m.Text(" still open"))))
+		when := m.Group(say.Window(d.g, x.start), m.When(x.dims != "", m.El("span", m.Class("note"), m.Text(" "+x.dims))), m.When(!x.Closed, m.El("span", m.Class("note"), m.Text(" still open"))))
 		out := []m.Node{when}
 		for k, c := range cs {
 			switch {

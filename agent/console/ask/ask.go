@@ -1,4 +1,11 @@
-package console
+// Package ask asks the site for figures, a few queries at a time, and keeps the answers for a short
+// while, so that a page need not wait for all of them.
+//
+// Invariants: it never asks for exact figures; an answer outlives a minute only while its successor
+// is on its way; after Forget nothing older is shown; Close waits for every goroutine.
+//
+// The package keeps no state on disk.
+package ask
 
 import (
 	"context"
@@ -7,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/console/picture"
 	"github.com/fieldpost/fieldpost/agent/control"
 )
 
@@ -19,38 +27,21 @@ const (
 	fresh, stale = 10 * time.Second, time.Minute
 	// askLong ends a query that hangs.
 	askLong = 15 * time.Second
-	// patience is how long a page waits for figures; what is not there by then comes with the next
-	// load, which the page asks for by itself. It leaves 70 ms of the 200 for the rest.
-	patience = 130 * time.Millisecond
 	// answersMost bounds memory: 60 measures at four grains.
 	answersMost = 256
 )
 
-// line is one line of a query's answer.
-type line struct {
-	Measure string            `json:"measure"`
-	Grain   string            `json:"grain"`
-	Start   string            `json:"start"`
-	Dims    map[string]string `json:"dims"`
-	Value   json.RawMessage   `json:"value"`
-	Form    string            `json:"form"` // "" when the value is told as it is
-	Lo      *float64          `json:"lo"`
-	Hi      *float64          `json:"hi"` // absent with lo present: open top
-	Why     string            `json:"why"`
-	Closed  bool              `json:"closed"`
-}
-
 // answer is what a query gave, once done is closed.
-type answer struct {
+type Answer struct {
 	done  chan struct{}
 	at    time.Time
-	lines []line
-	err   error
+	Lines []picture.Line
+	Err   error
 
-	renewing bool // guarded by the asker's mu: a newer one is being asked for
+	renewing bool // guarded by the Asker's mu: a newer one is being asked for
 }
 
-func (a *answer) ready() bool {
+func (a *Answer) Ready() bool {
 	select {
 	case <-a.done:
 		return true
@@ -59,38 +50,39 @@ func (a *answer) ready() bool {
 	}
 }
 
-// asker asks the site for figures, a few at a time, and keeps the answers for a short while. It
+// Asker asks the site for figures, a few at a time, and keeps the answers for a short while. It
 // owns the goroutines that ask: close waits for them.
-type asker struct {
+type Asker struct {
 	site  control.Reader
 	slots chan struct{}
 
 	mu      sync.Mutex // guards what follows
 	life    context.Context
-	answers map[string]*answer
+	answers map[string]*Answer
 	asking  sync.WaitGroup
 }
 
-func newAsker(site control.Reader) *asker {
-	return &asker{site: site, slots: make(chan struct{}, askAtOnce), life: context.Background(), answers: map[string]*answer{}}
+// New asks the site.
+func New(site control.Reader) *Asker {
+	return &Asker{site: site, slots: make(chan struct{}, askAtOnce), life: context.Background(), answers: map[string]*Answer{}}
 }
 
-// during binds the asker's work to ctx.
-func (a *asker) during(ctx context.Context) {
+// During binds the Asker's work to ctx.
+func (a *Asker) During(ctx context.Context) {
 	a.mu.Lock()
 	a.life = ctx
 	a.mu.Unlock()
 }
 
-// forget drops every answer: a decision changed what may be shown.
-func (a *asker) forget() {
+// Forget drops every answer: a decision changed what may be shown.
+func (a *Asker) Forget() {
 	a.mu.Lock()
-	a.answers = map[string]*answer{}
+	a.answers = map[string]*Answer{}
 	a.mu.Unlock()
 }
 
-// ask starts a query, or finds its answer. The answer may be under way.
-func (a *asker) ask(q control.Query) *answer {
+// Ask starts a query, or finds its answer. The answer may be under way.
+func (a *Asker) Ask(q control.Query) *Answer {
 	q.Exact = false // the console never asks for exact figures
 	b, err := json.Marshal(q)
 	if err != nil { // strings only: cannot happen
@@ -100,7 +92,7 @@ func (a *asker) ask(q control.Query) *answer {
 	defer a.mu.Unlock()
 	old := a.answers[string(b)]
 	if old != nil {
-		if !old.ready() || old.renewing || time.Since(old.at) < fresh {
+		if !old.Ready() || old.renewing || time.Since(old.at) < fresh {
 			return old
 		}
 	}
@@ -108,12 +100,12 @@ func (a *asker) ask(q control.Query) *answer {
 		return failed(a.life.Err())
 	}
 	if len(a.answers) >= answersMost {
-		a.answers = map[string]*answer{}
+		a.answers = map[string]*Answer{}
 	}
-	next := &answer{done: make(chan struct{})}
+	next := &Answer{done: make(chan struct{})}
 	life, into := a.life, a.answers
 	show := next
-	if old != nil && old.err == nil && time.Since(old.at) < stale {
+	if old != nil && old.Err == nil && time.Since(old.at) < stale {
 		show, old.renewing = old, true
 	} else {
 		into[string(b)] = next
@@ -127,13 +119,13 @@ func (a *asker) ask(q control.Query) *answer {
 	return show
 }
 
-func failed(err error) *answer {
+func failed(err error) *Answer {
 	done := make(chan struct{})
 	close(done)
-	return &answer{done: done, at: time.Now(), err: err}
+	return &Answer{done: done, at: time.Now(), Err: err}
 }
 
-func (a *asker) run(ctx context.Context, q control.Query, to *answer) {
+func (a *Asker) run(ctx context.Context, q control.Query, to *Answer) {
 	defer close(to.done)
 	ctx, cancel := context.WithTimeout(ctx, askLong)
 	defer cancel()
@@ -141,26 +133,26 @@ func (a *asker) run(ctx context.Context, q control.Query, to *answer) {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()
 	case <-ctx.Done():
-		to.at, to.err = time.Now(), ctx.Err()
+		to.at, to.Err = time.Now(), ctx.Err()
 		return
 	}
 	raw, err := a.site.Query(ctx, q)
-	to.at, to.err = time.Now(), err
+	to.at, to.Err = time.Now(), err
 	if err != nil {
 		return
 	}
-	lines := make([]line, len(raw))
+	lines := make([]picture.Line, len(raw))
 	for i, b := range raw {
 		if err := json.Unmarshal(b, &lines[i]); err != nil {
-			to.err = fmt.Errorf("reading figures of %s: %w", q.Measure, err)
+			to.Err = fmt.Errorf("reading figures of %s: %w", q.Measure, err)
 			return
 		}
 	}
-	to.lines = lines
+	to.Lines = lines
 }
 
-// await waits until all answers are there or the deadline has passed.
-func await(ctx context.Context, deadline time.Time, all ...*answer) {
+// Await waits until all answers are there or the deadline has passed.
+func Await(ctx context.Context, deadline time.Time, all ...*Answer) {
 	t := time.NewTimer(time.Until(deadline))
 	defer t.Stop()
 	for _, a := range all {
@@ -174,8 +166,8 @@ func await(ctx context.Context, deadline time.Time, all ...*answer) {
 	}
 }
 
-// close waits for what is being asked; the life given to during has ended.
-func (a *asker) close() {
+// Close waits for what is being asked; the life given to during has ended.
+func (a *Asker) Close() {
 	a.mu.Lock() // whoever holds it may still start a query
 	a.mu.Unlock()
 	a.asking.Wait()

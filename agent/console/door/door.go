@@ -1,4 +1,17 @@
-package console
+// Package door lets those in who hold a one-time login link, and remembers them in memory.
+//
+// Invariants: a link is made through a file that only the state's owner can write, works once,
+// and for 15 minutes; a session ends after 12 hours, after 2 without use, and with the program;
+// neither a link's token nor a session's secret is kept in the clear.
+//
+// State on disk, in the folder console of the state directory (0700):
+//
+//	address                where the console listens; there while it runs, or after a crash
+//	login-UNIXTIME-SHA256  a login link that was not used: when it ends, the hash of its token
+//
+// Crash points: a link is used up by removing its file, and a crash before the session exists costs
+// the link, never gives two logins. A stale address is harmless: Link looks whether somebody listens.
+package door
 
 import (
 	"crypto/rand"
@@ -23,6 +36,9 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/durable"
 )
 
+// RefreshHeader marks requests that a page makes by itself: they keep no session alive.
+const RefreshHeader = "Fieldpost-Refresh"
+
 const (
 	linkValid   = 15 * time.Minute
 	sessionLong = 12 * time.Hour
@@ -31,16 +47,16 @@ const (
 	sessionsMost = 32
 )
 
-// roomDir is the console's folder in the state directory.
-func roomDir(state string) string { return filepath.Join(state, "console") }
+// Room is the console's folder in the state directory.
+func Room(state string) string { return filepath.Join(state, "console") }
 
 const addressFile = "address"
 
-// LoginLink makes a one-time login link for the console that runs on the state directory. The
+// Link makes a one-time login link for the console that runs on the state directory. The
 // link is handed over through a file that only the state's owner can make; it is valid for 15
 // minutes and for one login.
-func LoginLink(dir string) (string, error) {
-	room := roomDir(dir)
+func Link(dir string) (string, error) {
+	room := Room(dir)
 	address, err := durable.ReadFile(durable.OS(), filepath.Join(room, addressFile), 256)
 	if errors.Is(err, fs.ErrPermission) {
 		return "", &control.Error{Code: "state_permission", Message: "the state " + dir + " belongs to another user", Hint: "run this as the user of the agent, or as root", Exit: 1}
@@ -75,25 +91,34 @@ func linkName(token string, ends time.Time) string {
 	return "login-" + strconv.FormatInt(ends.Unix(), 10) + "-" + hex.EncodeToString(sum[:])
 }
 
-// door lets in who holds a link, and remembers who is in.
-type door struct {
+// Door lets in who holds a link, and remembers who is in.
+type Door struct {
+	Cookie string // its name
+
 	room string // the console's folder
 	now  func() time.Time
 
-	mu   sync.Mutex // guards open
-	open map[[sha256.Size]byte]*session
+	mu   sync.Mutex // guards open and each session's seen
+	open map[[sha256.Size]byte]*Session
 }
 
-type session struct {
-	csrf    string
-	made    time.Time
-	seen    time.Time // guarded by the door's mu
-	flashMu sync.Mutex
-	flash   *notice // shown once, on the next page
+// Session is one browser that is logged in.
+type Session struct {
+	Token string // each form carries it
+	made  time.Time
+	seen  time.Time // guarded by the door's mu
 }
 
-// publish makes the folder and tells LoginLink where the console listens.
-func (d *door) publish(address string) error {
+// New is the door of the console over a state directory. now is the clock; default time.Now.
+func New(state, cookie string, now func() time.Time) *Door {
+	if now == nil {
+		now = time.Now
+	}
+	return &Door{Cookie: cookie, room: Room(state), now: now, open: map[[sha256.Size]byte]*Session{}}
+}
+
+// Publish makes the folder and tells LoginLink where the console listens.
+func (d *Door) Publish(address string) error {
 	if err := durable.MkdirAll(durable.OS(), d.room, 0o700); err != nil {
 		return fmt.Errorf("making the console's folder: %w", err)
 	}
@@ -107,8 +132,13 @@ func (d *door) publish(address string) error {
 	return nil
 }
 
+// Withdraw takes the address away.
+func (d *Door) Withdraw() {
+	_ = os.Remove(filepath.Join(d.room, addressFile)) // what stays is harmless, see the package comment
+}
+
 // sweep removes links whose time has passed.
-func (d *door) sweep() {
+func (d *Door) sweep() {
 	names, err := filepath.Glob(filepath.Join(d.room, "login-*"))
 	if err != nil {
 		return
@@ -130,17 +160,18 @@ func splitLink(name string) (ends time.Time, sum string, ok bool) {
 	return time.Unix(n, 0), sum, ok && err == nil && len(sum) == 2*sha256.Size
 }
 
-var errLink = errors.New("link is not valid")
+// ErrLink: the link was used, is too old, or was never made.
+var ErrLink = errors.New("link is not valid")
 
-// redeem uses a link up. Of many who try at the same time one succeeds: removing the file is
+// Redeem uses a link up. Of many who try at the same time one succeeds: removing the file is
 // what counts.
-func (d *door) redeem(token string) error {
+func (d *Door) Redeem(token string) error {
 	info, err := os.Lstat(d.room)
 	if err != nil {
-		return errLink
+		return ErrLink
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%w: others may write to %s", errLink, d.room)
+		return fmt.Errorf("%w: others may write to %s", ErrLink, d.room)
 	}
 	defer d.sweep()
 	entries, err := os.ReadDir(d.room)
@@ -155,18 +186,18 @@ func (d *door) redeem(token string) error {
 			continue
 		}
 		if !e.Type().IsRegular() || !d.now().Before(ends) || ends.After(d.now().Add(linkValid+time.Minute)) {
-			return errLink
+			return ErrLink
 		}
 		if os.Remove(filepath.Join(d.room, e.Name())) != nil {
-			return errLink
+			return ErrLink
 		}
 		return nil
 	}
-	return errLink
+	return ErrLink
 }
 
-// enter opens a session and gives its secret.
-func (d *door) enter() string {
+// Enter opens a session and gives its secret.
+func (d *Door) Enter() string {
 	secret := rand.Text() + rand.Text()
 	now := d.now()
 	d.mu.Lock()
@@ -181,13 +212,13 @@ func (d *door) enter() string {
 		}
 		delete(d.open, oldest)
 	}
-	d.open[sha256.Sum256([]byte(secret))] = &session{csrf: rand.Text() + rand.Text(), made: now, seen: now}
+	d.open[sha256.Sum256([]byte(secret))] = &Session{Token: rand.Text() + rand.Text(), made: now, seen: now}
 	return secret
 }
 
-// of is the session of a request, or nil. A page that refreshes itself does not keep one alive.
-func (d *door) of(r *http.Request, cookie string) *session {
-	c, err := r.Cookie(cookie)
+// Of is the session of a request, or nil. A page that refreshes itself does not keep one alive.
+func (d *Door) Of(r *http.Request) *Session {
+	c, err := r.Cookie(d.Cookie)
 	if err != nil || c.Value == "" {
 		return nil
 	}
@@ -202,31 +233,17 @@ func (d *door) of(r *http.Request, cookie string) *session {
 		delete(d.open, k)
 		return nil
 	}
-	if r.Header.Get(refreshHeader) == "" {
+	if r.Header.Get(RefreshHeader) == "" {
 		s.seen = now
 	}
 	return s
 }
 
-// leave ends a session.
-func (d *door) leave(r *http.Request, cookie string) {
-	if c, err := r.Cookie(cookie); err == nil {
+// Leave ends a session.
+func (d *Door) Leave(r *http.Request) {
+	if c, err := r.Cookie(d.Cookie); err == nil {
 		d.mu.Lock()
 		delete(d.open, sha256.Sum256([]byte(c.Value)))
 		d.mu.Unlock()
 	}
-}
-
-func (s *session) tell(n notice) {
-	s.flashMu.Lock()
-	s.flash = &n
-	s.flashMu.Unlock()
-}
-
-func (s *session) told() *notice {
-	s.flashMu.Lock()
-	defer s.flashMu.Unlock()
-	n := s.flash
-	s.flash = nil
-	return n
 }
