@@ -7,6 +7,8 @@
 //     the next: a record that overtook another on its way here is raised to it.
 //   - A record that cannot be decoded, or that the disk damaged, is counted and passed over; it
 //     never stops what follows.
+//   - No event stays longer than MaxAge once it is measured (Trim), nor does what was kept of damage;
+//     in practice little more than an hour.
 //   - The directory never exceeds Config.MaxBytes; when it is full, Append says durable.ErrFull.
 //
 // States on disk are those of durable.Log in the directory given to Open. After a crash the
@@ -20,6 +22,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -35,7 +38,8 @@ type Config struct {
 	// MinNext is the number after the newest one a checkpoint knows: a journal that lost its end
 	// must not use a number again that was measured.
 	MinNext uint64
-	Logger  *slog.Logger // default: silent
+	Now     func() time.Time // default time.Now
+	Logger  *slog.Logger     // default: silent
 }
 
 // maxPending bounds the encoded bytes that wait for the disk while another group is being
@@ -57,12 +61,17 @@ type Stats struct {
 type Journal struct {
 	log   *durable.Log
 	limit int // bytes of a record
+	now   func() time.Time
+
+	trimming sync.Mutex // one Trim at a time; guards age
+	age      aging
 
 	mu       sync.Mutex // guards what follows
 	last     int64      // Received of the newest record
 	waiting  []*group   // for the disk, oldest first; the last one is being filled
 	pending  int        // bytes in waiting
 	spare    *group     // one that is on disk: its buffers are filled again
+	tooOld   error      // why the last Trim could not let go
 	closed   bool
 	work     chan struct{} // holds a token while something may be waiting
 	finished chan struct{}
@@ -100,7 +109,10 @@ func Open(dir string, c Config) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	j := &Journal{log: log, limit: limit, work: make(chan struct{}, 1), finished: make(chan struct{})}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	j := &Journal{log: log, limit: limit, now: c.Now, age: aging{first: log.First()}, work: make(chan struct{}, 1), finished: make(chan struct{})}
 	if j.last, err = j.lastReceived(); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the end of the journal: %w", err), log.Close())
 	}
@@ -319,22 +331,10 @@ func (j *Journal) Next() uint64 { return j.log.Next() }
 // Wait returns nil once record no is on disk.
 func (j *Journal) Wait(ctx context.Context, no uint64) error { return j.log.Wait(ctx, no) }
 
-// Trim lets go of records before no, which a checkpoint on disk has made unnecessary. Whole
-// segments go at a time.
-func (j *Journal) Trim(no uint64) error {
-	if err := j.log.TrimBefore(no); err != nil {
-		return fmt.Errorf("trimming the journal: %w", err)
-	}
-	return nil
-}
-
 // Stats are the counters now.
 func (j *Journal) Stats() Stats {
 	return Stats{Log: j.log.Stats(), Undecodable: j.undecodable.Load(), Raised: j.raised.Load()}
 }
-
-// Health is what the site should know; empty means healthy.
-func (j *Journal) Health() []durable.Warning { return j.log.Health() }
 
 // Close writes what waits, refuses more and closes the log. Closing twice is harmless.
 func (j *Journal) Close() error {
