@@ -81,8 +81,8 @@ func Midnight(day int64, zone *time.Location) time.Time {
 	if CivilDay(t, zone) == day {
 		return t
 	}
-	// Midnight fell into a gap: the day begins where the gap ends. Search the next hours.
-	lo, hi := t.Add(-3*time.Hour), t.Add(4*time.Hour)
+	// Midnight fell into a gap: the day begins where the gap ends. A gap can be a whole day (Samoa, 2011-12-30).
+	lo, hi := t.Add(-27*time.Hour), t.Add(27*time.Hour)
 	for hi.Sub(lo) > time.Second {
 		mid := lo.Add(hi.Sub(lo) / 2)
 		if CivilDay(mid, zone) >= day {
