@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (created, updated int, err error) {
 	err = s.write(ctx, func(tx *sql.Conn) error {
 		for _, a := range accounts {
-			var id, isNew int64
+			var id int64
 			name := a.Name
 			if name == "" {
 				name = a.Key
@@ -28,7 +27,6 @@ func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (c
 			err := tx.QueryRowContext(ctx, `SELECT id FROM accounts WHERE key = ?`, a.Key).Scan(&id)
 			switch {
 			case errors.Is(err, sql.ErrNoRows):
-				isNew = 1
 				created++
 				err = tx.QueryRowContext(ctx, `INSERT INTO accounts (key, name, created) VALUES (?,?,?) RETURNING id`, a.Key, name, sq.NS(a.Created)).Scan(&id)
 			case err == nil:
@@ -38,10 +36,10 @@ func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (c
 				}
 			}
 			if err != nil {
-				return fmt.Errorf("importing account %s (new %d): %w", a.Key, isNew, err)
+				return fmt.Errorf("importing account %s: %w", a.Key, err)
 			}
 			for k, v := range a.Attributes {
-				if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO attributes (account, name, value, number) VALUES (?,?,?,?)`, id, k, v, asNumber(v)); err != nil {
+				if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO attributes (account, name, value, number) VALUES (?,?,?,?)`, id, k, v, sq.Numeric(v)); err != nil {
 					return fmt.Errorf("importing %s of account %s: %w", k, a.Key, err)
 				}
 			}
@@ -49,15 +47,6 @@ func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (c
 		return nil
 	})
 	return created, updated, err
-}
-
-// asNumber is NULL for what is not one.
-func asNumber(v string) any {
-	f, err := strconv.ParseFloat(strings.ReplaceAll(strings.TrimSpace(v), ",", ""), 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil
-	}
-	return f
 }
 
 // CloseAccount implements store.Accounts.
@@ -87,7 +76,7 @@ func accountFilter(q store.AccountQuery) (f sq.Filter) {
 		case "environment":
 			f.Add("EXISTS (SELECT 1 FROM installations x WHERE x.account = a.id AND x.environment "+cond+")", args...)
 		default:
-			if n := asNumber(c.Value); n != nil && (c.Op == store.AtLeast || c.Op == store.AtMost) {
+			if n := sq.Numeric(c.Value); n != nil && (c.Op == store.AtLeast || c.Op == store.AtMost) {
 				f.Add("EXISTS (SELECT 1 FROM attributes x WHERE x.account = a.id AND x.name = ? AND x.number "+string(c.Op)+" ?)", c.Attribute, n)
 				continue
 			}

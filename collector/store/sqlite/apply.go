@@ -1,12 +1,12 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -441,7 +441,7 @@ func (a *applying) series(s *store.Series) (seriesInfo, error) {
 
 // flush writes what was gathered, in the order of the keys: neighbours share pages.
 func (a *applying) flush() error {
-	for _, inst := range sortedKeys(a.touched) {
+	for _, inst := range slices.Sorted(maps.Keys(a.touched)) {
 		if err := a.flushInstallation(inst, a.touched[inst]); err != nil {
 			return err
 		}
@@ -469,7 +469,7 @@ func (a *applying) flushInstallation(inst int64, t *tally) error {
 		}
 	}
 	last := a.m.latest[inst]
-	for _, id := range sortedKeys(last) {
+	for _, id := range slices.Sorted(maps.Keys(last)) {
 		l := last[id]
 		if !l.dirty {
 			continue
@@ -485,13 +485,4 @@ func (a *applying) flushInstallation(inst int64, t *tally) error {
 		}
 	}
 	return nil
-}
-
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
-	out := make([]K, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }

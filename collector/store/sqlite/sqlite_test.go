@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -133,5 +135,40 @@ func TestWriteAheadLogIsSynced(t *testing.T) {
 	}
 	if _, err := s.r.ExecContext(t.Context(), "DELETE FROM accounts"); err == nil {
 		t.Fatal("the reading pool can write")
+	}
+}
+
+// A caller that goes away in the middle of anything leaves nothing half done behind.
+func TestCancelledCallsLeaveTheStoreWhole(t *testing.T) {
+	s := open(t)
+	landed := 0
+	for n := range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			for range n * 20 {
+				runtime.Gosched()
+			}
+			cancel()
+			close(done)
+		}()
+		var rows []store.Account
+		for i := range 20 {
+			rows = append(rows, store.Account{Key: fmt.Sprintf("a%d-%d", n, i)})
+		}
+		if _, _, err := s.ImportAccounts(ctx, rows); err == nil {
+			landed++
+		}
+		if _, err := s.Overview(ctx); err != nil && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+		<-done
+	}
+	if landed == 0 || landed == 300 {
+		t.Logf("%d of 300 landed: the cuts fell on one side only", landed)
+	}
+	p, err := s.AccountPage(t.Context(), store.AccountQuery{})
+	if err != nil || p.Total%20 != 0 || p.Total < landed*20 {
+		t.Fatalf("%d accounts after %d whole imports of 20: %v", p.Total, landed, err)
 	}
 }

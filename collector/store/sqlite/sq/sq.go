@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -204,4 +205,14 @@ func (f *Filter) String() string {
 // Like makes a pattern that finds text anywhere, with \ as its escape.
 func Like(s string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s) + "%"
+}
+
+// Numeric is the number that v reads as, thousands separated by commas or not; nil (NULL)
+// for what is none.
+func Numeric(v string) any {
+	f, err := strconv.ParseFloat(strings.ReplaceAll(strings.TrimSpace(v), ",", ""), 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil
+	}
+	return f
 }
