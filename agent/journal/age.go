@@ -41,7 +41,11 @@ func (j *Journal) Trim(no uint64) error {
 	j.trimming.Lock()
 	defer j.trimming.Unlock()
 	now := j.now()
-	err := errors.Join(j.log.TrimBefore(no), j.rotate(no, now), j.log.DropKept(func(written time.Time) bool {
+	err := j.log.TrimBefore(no)
+	if err == nil { // else another segment would only take room
+		err = j.rotate(no, now)
+	}
+	err = errors.Join(err, j.log.DropKept(func(written time.Time) bool {
 		// Bytes from the future are the debris of a wrong clock; they would stay for too long.
 		return now.Sub(written) >= dropAfter || written.Sub(now) > time.Hour
 	}))

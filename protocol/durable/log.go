@@ -127,8 +127,9 @@ type Log struct {
 	o   Options
 
 	// The committer goroutine alone uses these.
-	active *activeSegment // nil: the next commit needs a new segment
-	buf    []byte         // frames of the group being written
+	active *activeSegment   // nil: the next commit needs a new segment
+	buf    []byte           // frames of the group being written
+	litter map[string]int64 // files that could not be made nor removed, and the room they take
 
 	encoding sync.Mutex // held from taking a group until its payloads are copied
 	trimming sync.Mutex // one TrimBefore, DropKept or keep at a time

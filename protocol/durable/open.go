@@ -26,6 +26,7 @@ func Open(dir string, o Options) (*Log, error) {
 		stopped: make(chan struct{}),
 		next:    1,
 		lost:    map[uint64]bool{},
+		litter:  map[string]int64{},
 		bad:     map[string]int64{},
 		seen:    map[string]bool{},
 	}

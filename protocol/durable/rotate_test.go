@@ -244,6 +244,47 @@ func TestARotationStaysWithinTheCap(t *testing.T) {
 	}
 }
 
+// What a failed rotation could neither make nor remove is removed by a later one: a disk that fails
+// now and then must not fill the log.
+func TestFailedRotationsDoNotAddUp(t *testing.T) {
+	fsys := durabletest.New()
+	l := mustOpen(t, dir, small(fsys))
+	for i := range 100 {
+		mustAppend(t, l, payload(i, 60))
+		fsys.Fail(3+i%9, true, nil)
+		err := l.Rotate(context.Background())
+		fsys.Fail(0, false, nil)
+		if err != nil && !errors.Is(err, durabletest.ErrInjected) {
+			t.Fatalf("rotation %d: %v", i, err)
+		}
+		if err := l.TrimBefore(uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 100; i < 103; i++ { // without faults
+		mustRotate(t, l)
+		mustAppend(t, l, payload(i, 60))
+	}
+	if err := l.TrimBefore(l.Next()); err != nil {
+		t.Fatal(err)
+	}
+	if n := l.Bytes(); n > 4<<10 || fsys.Peak() > 64<<10 {
+		t.Errorf("%d bytes, at most %d\n%s", n, fsys.Peak(), fsys.Dump())
+	}
+	var there int64
+	for line := range strings.Lines(fsys.Dump()) {
+		var mode, name string
+		var size int64
+		if _, err := fmt.Sscan(line, &mode, &size, &name); err != nil {
+			t.Fatal(err)
+		}
+		there += size
+	}
+	if there != l.Bytes() {
+		t.Errorf("%d bytes are there, %d counted\n%s", there, l.Bytes(), fsys.Dump())
+	}
+}
+
 func TestRotationsAmongAppendsTrimsAndReaders(t *testing.T) {
 	d := t.TempDir()
 	l := mustOpen(t, d, durable.Options{SegmentBytes: 64 << 10, MaxBytes: 4 << 20})

@@ -62,6 +62,7 @@ func (l *Log) rotate(need int64) error {
 	l.seal()
 	var err error
 	for range 2 {
+		l.sweep()
 		var size int64
 		if err = l.dropEmpty(); err == nil {
 			if size, err = l.plan(need, 0); err != nil {
@@ -151,24 +152,35 @@ func (l *Log) create(size int64) error {
 	f, made, err := makeSegment(l.o.FS, temp, path, h, size)
 	if err != nil {
 		// Whatever of the two names exists is removed; if that does not work
-		// its size stays reserved until the log is opened again.
-		gone := made == ""
-		if !gone {
-			gone = Remove(l.o.FS, made) == nil
-		}
-		if gone {
-			l.mu.Lock()
-			l.used -= size
-			l.mu.Unlock()
-		}
+		// its size stays reserved until it does.
+		l.litter[made] += size
+		l.sweep()
 		return err
 	}
+	l.forget(path) // replaced by the rename, if it was there
 	s := &segment{first: first, path: path, size: size, end: frame.DataStart, salt: h.Salt}
 	l.mu.Lock()
 	l.segs = append(l.segs, s)
 	l.mu.Unlock()
 	l.active = &activeSegment{segment: s, file: f}
 	return nil
+}
+
+// sweep removes what create could not. Only the committer calls it.
+func (l *Log) sweep() {
+	for path := range l.litter {
+		if path == "" || l.unlink(path) == nil {
+			l.forget(path)
+		}
+	}
+}
+
+// forget gives back the room of a file that is gone.
+func (l *Log) forget(path string) {
+	l.mu.Lock()
+	l.used -= l.litter[path]
+	l.mu.Unlock()
+	delete(l.litter, path)
 }
 
 // makeSegment returns the open file, or the name under which a part of it
