@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
 func allPages() []string {
@@ -196,5 +198,52 @@ func shoot(t *testing.T, ctx context.Context, file string) {
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err := errors.Join(err, os.WriteFile(file, png, 0o600)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDecidingInChromium goes the whole way of a decision: login, form, review, decided.
+func TestDecidingInChromium(t *testing.T) {
+	ctx := browser(t)
+	site := newFakeSite()
+	r := start(t, site)
+	bad := listen(t, ctx, r.base)
+	shots := os.Getenv("FIELDPOST_SHOTS")
+	shot := func(name string) {
+		if shots != "" {
+			shoot(t, ctx, filepath.Join(shots, name+".png"))
+		}
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(r.link()), chromedp.WaitVisible(chromedp.CSS("main form button"))); err != nil {
+		t.Fatal(err)
+	}
+	shot("20_login")
+	enter(t, ctx, r)
+	err := chromedp.Do(ctx, chromedp.Navigate(r.base+"/consent"), chromedp.Click(chromedp.CSS("#level-usage-totals")), chromedp.SendKeys(chromedp.CSS("#by"), "a.b."),
+		chromedp.Click(chromedp.CSS("form.decide button.main")), chromedp.WaitVisible(chromedp.CSS("form[action='/consent/decide']")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shot("21_review")
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("form[action='/consent/decide'] button.main")), chromedp.WaitVisible(chromedp.CSS(".notice.good"))); err != nil {
+		t.Fatal(err)
+	}
+	site.mu.Lock()
+	got := site.decided
+	site.mu.Unlock()
+	if len(got) != 1 || got[0].Levels["usage"] != exchange.Totals || len(got[0].Levels) != 1 || got[0].By != "a.b." || got[0].Accept {
+		t.Errorf("decided %+v", got)
+	}
+	for _, b := range bad.take() {
+		t.Error(b)
+	}
+	site.mu.Lock()
+	site.empty = true
+	site.mu.Unlock()
+	for i, path := range []string{"/", "/use", "/leaves", "/left", "/consent"} {
+		open(t, ctx, r.base+path, "light", 1280)
+		shot(fmt.Sprintf("3%d_empty", i))
+		for _, b := range bad.take() {
+			t.Errorf("%s at an empty site: %s", path, b)
+		}
 	}
 }

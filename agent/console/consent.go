@@ -180,7 +180,7 @@ func history(is control.Consent, page int) m.Node {
 			m.El("td", m.Text(h.By), m.When(h.Ticket != "", m.El("span", m.Class("note"), m.Text(" "+h.Ticket)))), m.El("td", m.El("code", m.Class("note"), m.Attr("title", h.Hash.String()), m.Text(h.Hash.String()[:12])))))
 	}
 	return say.Card("All decisions", m.El("span", m.Class("note"), m.Text("each signed by the agent and on the ledger")),
-		say.Wide(m.El("table", m.El("thead", m.El("tr", say.ThNum("No"), say.Th("When"), say.Th("Decided"), say.Th("By"), say.Th("Statement"))), m.El("tbody", body...))), say.Pages(m.At("/consent"), "p", page, size, len(all)))
+		say.Stack(m.El("table", m.El("thead", m.El("tr", say.ThNum("No"), say.Th("When"), say.Th("Decided"), say.Th("By"), say.Th("Statement"))), m.El("tbody", body...))), say.Pages(m.At("/consent"), "p", page, size, len(all)))
 }
 
 // pending is a catalog that asks for more than was accepted.

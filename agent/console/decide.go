@@ -155,7 +155,7 @@ func (c *Console) review(q *request) (*view, error) {
 	v := &view{here: "/consent", title: "Review the decision", sub: m.Text("nothing is decided yet")}
 	v.body = m.Group(
 		say.Card("What would change", m.El("span", m.Class("note"), m.Text(from)),
-			say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Category"), say.Th("Now"), say.Th("Then"), say.Th("What it means"))), m.El("tbody", body...))),
+			say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Category"), say.Th("Now"), say.Th("Then"), say.Th("What it means"))), m.El("tbody", body...))),
 			m.El("p", m.Class("note"), m.Textf("Decided by %%%. It is dated, signed by this agent and written on the ledger. The vendor sees the levels and the date, not the names.",
 				r.decision.By, prefixed(", ticket ", r.decision.Ticket), prefixed(", countersigned by ", r.decision.Counter))),
 			q.form(m.At("/consent/decide"), append(hidden, m.Class("bar"))...)),

@@ -74,7 +74,7 @@ func warnings(ws []control.Warning) m.Node {
 	for _, w := range ws {
 		rows = append(rows, m.El("tr", m.El("td", say.State("warn", say.Sentence(w.Cause))), m.El("td", m.El("code", m.Text(w.Remedy))), m.El("td", m.Class("note"), m.El("code", m.Text(w.Code)))))
 	}
-	return say.Card("Warnings", nil, say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("What is wrong"), say.Th("What to do"), say.Th("Code"))), m.El("tbody", rows...))))
+	return say.Card("Warnings", nil, say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("What is wrong"), say.Th("What to do"), say.Th("Code"))), m.El("tbody", rows...))))
 }
 
 // accounting shows that received = the sum of all reasons.
@@ -176,7 +176,7 @@ func checks(cs []control.Check) m.Node {
 		rows = append(rows, m.El("tr", m.El("td", m.Text(k.ID), m.El("div", m.Class("note", "break"), m.Text(k.Target))), m.El("td", is, m.When(k.Detail != "", m.El("div", m.Class("note"), m.Text(k.Detail)))),
 			m.El("td", m.Class("num"), m.Text(say.Amount(k.TookMS)+" ms"), m.El("div", m.Class("note"), say.Moment(k.At)))))
 	}
-	return say.Card("Checks", nil, say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Check"), say.Th("Now"), say.ThNum("Took"))), m.El("tbody", rows...))))
+	return say.Card("Checks", nil, say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Check"), say.Th("Now"), say.ThNum("Took"))), m.El("tbody", rows...))))
 }
 
 func about(s control.Status) m.Node {

@@ -56,7 +56,7 @@ func (c *Console) leavesNow(q *request, p control.Preview) m.Node {
 			m.When(q.status.Collector == "", m.El("p", m.Class("note"), m.Text("Try: "), m.El("code", m.Text("fieldpost-agent enroll --token-file FILE")))))
 	}
 	return m.El("div", m.Class("bar"), q.form(m.At("/send"), m.El("button", m.Attr("type", "submit"), m.Text("Send now"))),
-		m.El("span", m.Class("note"), m.Text("Checks in and sends what waits, without waiting for the time above. Nothing else leaves: an agent id, a version and your consent statement go with it.")))
+		m.El("span", m.Class("note"), m.Text("Checks in and sends what waits, without waiting for the time above. With it go the agent's id, its version and your consent statement; nothing else.")))
 }
 
 func linesOf(ls []control.Line, only string) []say.Row {
@@ -126,7 +126,7 @@ func summary(ls []control.Line) m.Node {
 			m.El("td", m.Text(say.Tally(s.figures)))))
 	}
 	return say.Card("By measure", m.El("span", m.Class("note"), m.Text(say.Plural(len(ls), "figure", "figures"))),
-		say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Why the vendor asks"), say.Th("Windows"), say.Th("Figures"))), m.El("tbody", body...))))
+		say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Why the vendor asks"), say.Th("Windows"), say.Th("Figures"))), m.El("tbody", body...))))
 }
 
 // staying is what does not leave, by measure and reason.
@@ -147,7 +147,7 @@ func staying(ls []control.Line, only string, page int, at m.URL) m.Node {
 			m.El("td", m.Text(say.Plural(len(s.figures), "figure", "figures")+", "+say.Each(s.Grain.String())), m.El("div", m.Class("note"), s.windows())),
 			m.El("td", m.Text(say.Sentence(s.Why)))))
 	}
-	return say.Card(title, note, say.Wide(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Windows"), say.Th("Why it stays"))), m.El("tbody", body...))), say.Pages(at, "s", page, rowsPerPage, len(all)))
+	return say.Card(title, note, say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Windows"), say.Th("Why it stays"))), m.El("tbody", body...))), say.Pages(at, "s", page, rowsPerPage, len(all)))
 }
 
 // listCard is one page of rows.

@@ -102,7 +102,7 @@ func ledgerTable(es []control.LedgerEntry, page int, more bool, kind string) m.N
 		return m.El("a", m.Href(at.With("p", strconv.Itoa(n))), m.Text(word))
 	}
 	return say.Card("Ledger", m.El("span", m.Class("note"), m.Text("newest first")),
-		say.Wide(m.El("table", m.El("thead", m.El("tr", say.ThNum("No"), say.Th("When"), say.Th("What"), say.Th("In words"), say.ThNum("Size"))), m.El("tbody", body...))),
+		say.Stack(m.El("table", m.El("thead", m.El("tr", say.ThNum("No"), say.Th("When"), say.Th("What"), say.Th("In words"), say.ThNum("Size"))), m.El("tbody", body...))),
 		m.When(page > 1 || more, m.El("p", m.Class("pages"), to(page-1, "← Newer", page > 1), m.El("span", m.Textf("page %", strconv.Itoa(page))), to(page+1, "Older →", more))))
 }
 
@@ -159,7 +159,7 @@ func (c *Console) leftOne(q *request) (*view, error) {
 	}
 	no := strconv.FormatUint(e.No, 10)
 	v := &view{here: "/left", title: "Entry " + no, sub: m.Group(say.Moment(e.At), m.Text(" · "+e.Text))}
-	pairs := []m.Item{m.Class("pairs"), say.Pair("Kind", m.Text(e.Kind)), say.Pair("When", say.Moment(e.At))}
+	pairs := []m.Item{m.Class("pairs"), say.Pair("Kind", m.Text(ledgerKindName(e.Kind)))}
 	if e.Epoch != nil {
 		pairs = append(pairs, say.Pair("Batch", m.El("code", m.Class("break"), m.Text(e.Epoch.String()+" / "+strconv.FormatUint(e.Seq, 10)))))
 	}

@@ -122,7 +122,7 @@ func (c *Console) useBody(q *request, v *view, book *catalog.Catalog, shown []wa
 	}
 	if len(hidden) > 0 {
 		parts = append(parts, say.Card("Measured and not shown", nil, m.El("p", m.Class("note"), m.Text("These pages show no more about people than could leave, so that they are nobody's monitor.")),
-			m.El("div", m.Class("stack"), m.El("table", m.El("thead", m.El("tr", say.Th("Question"), say.Th("Newest figure"), say.Th("Why"))), m.El("tbody", hidden...)))))
+			say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Question"), say.Th("Newest figure"), say.Th("Why"))), m.El("tbody", hidden...)))))
 	}
 	if len(shown) == 0 {
 		parts = append(parts, say.Card("Nothing is measured", nil, m.El("p", m.Text("You have not agreed to any category, so nothing is collected. "), m.El("a", m.Href(m.At("/consent")), m.Text("Read what is asked for, and choose.")))))
@@ -247,7 +247,7 @@ func definition(ms control.Measure) m.Node {
 	return m.El("dl", m.Class("pairs"),
 		say.Pair("Why the vendor asks", m.Text(ms.Purpose)), say.Pair("Who asks", m.Text(ms.Owner)), say.Pair("Kept by the vendor", m.Text(kept)),
 		say.Pair("Kind", m.Text(strings.ReplaceAll(ms.Kind, "_", " ")+", "+say.SubjectText(ms.Subject))),
-		say.Pair("Category", m.Text(say.CategoryName(ms.Category)+", here: "+string(ms.Level))), say.Pair("Would leave", m.Text(say.Each(ms.Leaves))))
+		say.Pair("Category", m.Text(say.CategoryName(ms.Category)+", here: "+string(ms.Level))), say.Pair("Would leave", m.Text(sent(ms))))
 }
 
 // inOrder puts usage first, then the service level, then what is installed.

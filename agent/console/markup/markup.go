@@ -148,6 +148,9 @@ func Class(names ...literal) Attribute {
 			s = append(s, string(n))
 		}
 	}
+	if len(s) == 0 {
+		return Attribute{}
+	}
 	return Attribute{name: "class", value: strings.Join(s, " ")}
 }
 

@@ -2,8 +2,10 @@ package picture
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/fieldpost/fieldpost/agent/console/chart"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
@@ -56,8 +58,11 @@ func (d *drawing) lines(p *Picture, picks []pick, ranges func(point) (lo, hi *fl
 func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), all bool) {
 	const most = 5
 	starts, index := d.windows()
-	sums := map[string]float64{}
+	sums, seen := map[string]float64{}, make([]bool, len(starts))
 	for _, x := range d.points {
+		if i, ok := index[x.start]; ok {
+			seen[i] = true
+		}
 		if lo, _, ok := of(x); ok {
 			sums[x.dims] += lo
 		}
@@ -70,9 +75,19 @@ func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), al
 	if len(names) > most {
 		names = names[:most]
 	}
+	short := map[string]string{} // the tab says which breakdown it is, so the values are enough
+	for _, x := range d.points {
+		short[x.dims] = strings.Join(slices.Collect(func(yield func(string) bool) {
+			for _, k := range slices.Sorted(maps.Keys(x.Dims)) {
+				if !yield(x.Dims[k]) {
+					return
+				}
+			}
+		}), ", ")
+	}
 	c := chart.Lines{Label: d.ms.Question + " Chart; the table is below it.", Ticks: d.labels(starts), Write: d.amount, Compact: !all}
 	for k, name := range names {
-		s := chart.Series{Name: name, Values: make([]chart.Value, len(starts)), Faint: k > 0}
+		s := chart.Series{Name: short[name], Values: make([]chart.Value, len(starts)), Faint: k > 0}
 		for _, x := range d.points {
 			i, ok := index[x.start]
 			if !ok || x.dims != name {
@@ -81,7 +96,7 @@ func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), al
 			lo, hi, ok := of(x)
 			tip := say.WindowText(d.g, x.start) + ": "
 			if name != "" {
-				tip += name + " "
+				tip += short[name] + " "
 			}
 			switch {
 			case x.form == chart.Withheld:
@@ -95,7 +110,7 @@ func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), al
 		}
 		if name != "" { // a breakdown has lines only where it is not nought
 			for i := range s.Values {
-				if s.Values[i].Form == chart.Unknown {
+				if s.Values[i].Form == chart.Unknown && (seen[i] || !d.machine()) {
 					s.Values[i] = chart.Value{Form: chart.Exact}
 				}
 			}

@@ -398,6 +398,10 @@ func (p Picture) Table(page, size int, whole bool) m.Node {
 			head = append(head, say.ThNum(name))
 		}
 	}
+	narrow := m.Class()
+	if len(head) < 4 { // a figure far from its window is hard to read
+		narrow = m.Class("narrow")
+	}
 	var body []m.Item
 	for i := from; i < to; i++ {
 		var tds []m.Item
@@ -410,6 +414,6 @@ func (p Picture) Table(page, size int, whole bool) m.Node {
 		}
 		body = append(body, m.El("tr", tds...))
 	}
-	return m.Group(say.Wide(m.El("table", m.El("thead", m.El("tr", head...)), m.El("tbody", body...))),
+	return m.Group(say.Wide(m.El("table", narrow, m.El("thead", m.El("tr", head...)), m.El("tbody", body...))),
 		m.When(!whole && p.Rows > size, m.El("p", m.Class("note"), m.Text(strings.Join([]string{"The newest", say.Amount(float64(size)), "of", say.Amount(float64(p.Rows)), "windows; all of them on the measure's own page."}, " ")))))
 }

@@ -186,8 +186,11 @@ func FigureTable(rs []Row, last string) m.Node {
 	if last == "purpose" {
 		head = append(head, Th("Why the vendor asks"))
 	}
-	return Wide(m.El("table", m.El("thead", m.El("tr", head...)), m.El("tbody", out...)))
+	return Stack(m.El("table", m.El("thead", m.El("tr", head...)), m.El("tbody", out...)))
 }
+
+// Stack lets a table's rows become blocks where the page is narrow.
+func Stack(n m.Node) m.Node { return m.El("div", m.Class("stack"), n) }
 
 func Th(s string) m.Node { return m.El("th", m.Attr("scope", "col"), m.Text(s)) }
 
