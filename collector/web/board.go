@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -176,7 +177,11 @@ func clockOf(o store.Overview, now time.Time) time.Time {
 
 // get is a snapshot for a measure ("" = the headline) and an environment ("" = all).
 func (b *board) get(ctx context.Context, measure, environment string) (*snapshot, error) {
-	k := boardKey{measure, environment}
+	cat, err := b.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := boardKey{canonical(cat, measure), canonicalEnvironment(environment)}
 	b.mu.Lock()
 	e := b.by[k]
 	if e == nil {
@@ -204,7 +209,7 @@ func (b *board) get(ctx context.Context, measure, environment string) (*snapshot
 		return snap, nil
 	}
 	b.mu.Unlock()
-	made, err := b.make(ctx, measure, environment)
+	made, err := b.make(ctx, k.measure, k.environment)
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +217,26 @@ func (b *board) get(ctx context.Context, measure, environment string) (*snapshot
 	e.snap = made
 	b.mu.Unlock()
 	return made, nil
+}
+
+// canonical is "" for the headline and for what the catalog does not hold, so that one
+// snapshot has one key.
+func canonical(c *catalog.Catalog, measure string) string {
+	h := accounts.Headline(c)
+	if h == nil || h.ID == measure {
+		return ""
+	}
+	if m, _ := c.Measure(measure); m == nil {
+		return ""
+	}
+	return measure
+}
+
+func canonicalEnvironment(e string) string {
+	if slices.Contains(store.Environments(), e) {
+		return e
+	}
+	return ""
 }
 
 func (b *board) make(ctx context.Context, measure, environment string) (*snapshot, error) {

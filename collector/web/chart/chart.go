@@ -86,7 +86,7 @@ func lastRead(weeks []Week) string {
 
 // open begins a chart: one focusable group, so that arrow keys read out week by week.
 func open(p *pen, label string) {
-	p.f(`<div class="chart" data-chart tabindex="0" role="group" aria-label="%s; arrow keys read it out">`, esc(label))
+	p.f(`<div class="chart" data-chart="" tabindex="0" role="group" aria-label="%s; arrow keys read it out">`, esc(label))
 }
 
 func shut(p *pen, read string) { p.f(`<p class="readout" aria-live="polite">%s</p></div>`, esc(read)) }
