@@ -73,5 +73,6 @@ func (d delivery) Message() (writer.Message, error) {
 		Wire: m.Wire, Tries: d.d.Tries}, d.d.Err
 }
 
-func (d delivery) Ack() error                      { return d.d.Ack() }
-func (d delivery) Again(after time.Duration) error { return d.d.Again(after) }
+func (d delivery) Follows(ctx context.Context) (bool, error) { return d.d.Follows(ctx) }
+func (d delivery) Ack() error                                { return d.d.Ack() }
+func (d delivery) Again(after time.Duration) error           { return d.d.Again(after) }

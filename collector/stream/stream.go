@@ -8,7 +8,7 @@
 //     which message of its subject must be the last, so that two publishers cannot
 //     interleave; the loser gets ErrOrder.
 //   - A message leaves the stream only when the consumer has acknowledged it. One that is not
-//     acknowledged in AckWait, or whose process died, comes again.
+//     acknowledged in AckWait comes again, and one whose process died right at the next start.
 //   - Nothing listens: publisher and consumer are connected inside the process.
 //
 // States on disk: Config.Dir belongs to nats-server. A crash at any point leaves what was
@@ -145,6 +145,11 @@ func (s *Stream) connect(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("making the stream: %w", err)
 	}
+	// What a killed process held would come only after AckWait, behind younger batches of its epoch.
+	// The stream has this one consumer, so it begins anew: all that is on the stream is due.
+	if err = s.st.DeleteConsumer(ctx, consumerName); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("taking over from the last consumer: %w", err)
+	}
 	s.cons, err = s.st.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.AckWait, MaxAckPending: maxPending,
 	})
@@ -228,6 +233,8 @@ func (s *Stream) Depth(ctx context.Context) (uint64, error) {
 type Delivery struct {
 	Message
 	msg jetstream.Msg
+	st  jetstream.Stream
+	at  uint64 // place in the stream
 	// Tries counts deliveries of this message, this one included.
 	Tries uint64
 	// Err says that the message is not one of ours; Wire holds its bytes.
@@ -241,6 +248,18 @@ func (d *Delivery) Done(ctx context.Context) error { return d.msg.DoubleAck(ctx)
 // stream knows, it comes again.
 func (d *Delivery) Ack() error { return d.msg.Ack() }
 
+// Follows says whether an earlier message of the same epoch is still on the stream.
+func (d *Delivery) Follows(ctx context.Context) (bool, error) {
+	first, err := d.st.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(d.msg.Subject()))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the batches before %d of epoch %s: %w", d.Seq, d.Epoch, err)
+	}
+	return first.Sequence < d.at, nil
+}
+
 // Again gives the message back, to be delivered after a while.
 func (d *Delivery) Again(after time.Duration) error { return d.msg.NakWithDelay(after) }
 
@@ -251,7 +270,7 @@ func (s *Stream) Fetch(ctx context.Context, most int, wait time.Duration) ([]*De
 	if err != nil {
 		return nil, fmt.Errorf("fetching batches: %w", err)
 	}
-	out := collect(batch)
+	out := s.collect(batch)
 	if len(out) > 0 || batch.Error() != nil {
 		return out, wrapFetch(batch.Error())
 	}
@@ -260,7 +279,7 @@ func (s *Stream) Fetch(ctx context.Context, most int, wait time.Duration) ([]*De
 	if batch, err = s.cons.Fetch(1, jetstream.FetchContext(ctx)); err != nil {
 		return nil, wrapFetch(err)
 	}
-	out = collect(batch)
+	out = s.collect(batch)
 	return out, wrapFetch(batch.Error())
 }
 
@@ -271,11 +290,11 @@ func wrapFetch(err error) error {
 	return fmt.Errorf("fetching batches: %w", err)
 }
 
-func collect(b jetstream.MessageBatch) (out []*Delivery) {
+func (s *Stream) collect(b jetstream.MessageBatch) (out []*Delivery) {
 	for msg := range b.Messages() {
-		d := &Delivery{msg: msg, Tries: 1}
+		d := &Delivery{msg: msg, st: s.st, Tries: 1}
 		if meta, err := msg.Metadata(); err == nil {
-			d.Tries = meta.NumDelivered
+			d.Tries, d.at = meta.NumDelivered, meta.Sequence.Stream
 		}
 		d.Message, d.Err = read(msg)
 		out = append(out, d)

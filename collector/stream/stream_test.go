@@ -85,6 +85,36 @@ func TestWhatWasAcknowledgedSurvivesARestart(t *testing.T) {
 	}
 }
 
+// A killed collector held batch 1; after its restart batch 2 was delivered sixty times before the wait for
+// batch 1's acknowledgement was over, and batch 1 was taken for lost.
+func TestWhatAKilledProcessHeldComesFirst(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{AckWait: time.Hour})
+	at := publish(t, s, message(1, 1), 0)
+	fetch(t, s, 1)
+	publish(t, s, message(1, 2), at)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, Config{AckWait: time.Hour})
+	defer s.Close()
+	got := fetch(t, s, 2)
+	if got[0].Seq != 1 || got[1].Seq != 2 {
+		t.Fatalf("batch %d came before %d", got[0].Seq, got[1].Seq)
+	}
+	for i, want := range []bool{false, true} {
+		if follows, err := got[i].Follows(t.Context()); err != nil || follows != want {
+			t.Errorf("batch %d: an earlier one is on the stream: %v, %v", i+1, follows, err)
+		}
+	}
+	if err := got[0].Done(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if follows, err := got[1].Follows(t.Context()); err != nil || follows {
+		t.Errorf("batch 1 is done and batch 2 follows: %v, %v", follows, err)
+	}
+}
+
 func TestOrderWithinAnEpoch(t *testing.T) {
 	s := open(t, t.TempDir(), Config{})
 	defer s.Close()

@@ -6,8 +6,8 @@
 //     crash anywhere in between brings it again, and the mark makes the second time nothing:
 //     exactly once in effect.
 //   - Batches of an epoch are stored in their order. One that came before its predecessor is
-//     given back; when the predecessor does not come either, what is missing becomes a loss
-//     record and the epoch goes on.
+//     given back; when the predecessor does not come either and is not on the stream, what is
+//     missing becomes a loss record and the epoch goes on.
 //   - What cannot be stored is poison: it goes to quarantine with its reason, consumes its
 //     seq and never blocks others. A store that is down is not poison: everything is given
 //     back and tried again.
@@ -42,10 +42,13 @@ type Message struct {
 	Tries        uint64
 }
 
-// Delivery is a message in the writer's hands. Exactly one of its functions is called.
+// Delivery is a message in the writer's hands. Ack or Again is called once.
 type Delivery interface {
 	// Message or why it is none; a message that is none is dropped after it was logged.
 	Message() (Message, error)
+	// Follows says whether an earlier message of the same epoch is still on the stream, in
+	// anybody's hands.
+	Follows(ctx context.Context) (bool, error)
 	// Ack takes it off the stream; not waiting is safe, it may come again.
 	Ack() error
 	// Again gives it back for a later delivery.
@@ -90,8 +93,8 @@ type named struct {
 }
 
 const (
-	// lostAfter deliveries a missing predecessor is given up: with gapWait between them
-	// about half a minute, far longer than a redelivery takes.
+	// lostAfter deliveries a missing predecessor is looked for on the stream, and given up
+	// where it is not there: with gapWait between them about half a minute.
 	lostAfter = 60
 	gapWait   = 500 * time.Millisecond
 	fetchWait = 2 * time.Second
@@ -153,6 +156,9 @@ func (w *Writer) Step(ctx context.Context) error {
 			continue
 		}
 		b, err := w.open(ctx, m)
+		if err == nil && m.Tries > lostAfter {
+			b.Lost, err = lost(ctx, d)
+		}
 		if err != nil {
 			return errors.Join(err, giveBack(got, w.c.Retry))
 		}
@@ -166,6 +172,15 @@ func (w *Writer) Step(ctx context.Context) error {
 		}
 	}
 	return w.settle(from, batches, results)
+}
+
+// lost is why the batches before d will never come; "" where one is only slow to.
+func lost(ctx context.Context, d Delivery) (string, error) {
+	slow, err := d.Follows(ctx)
+	if err != nil || slow {
+		return "", err
+	}
+	return "the batches before were accepted, and are neither on the stream nor in the store", nil
 }
 
 func giveBack(ds []Delivery, after time.Duration) (err error) {
@@ -238,9 +253,6 @@ func (w *Writer) oneByOne(ctx context.Context, batches []store.Batch, tries []ui
 func (w *Writer) open(ctx context.Context, m Message) (store.Batch, error) {
 	b := store.Batch{Agent: m.Agent, Epoch: m.Epoch, Seq: m.Seq, Hash: m.Hash, Bytes: len(m.Wire), Received: m.Received,
 		Refused: m.Refused, Message: m.Why, Raw: m.Wire}
-	if m.Tries > lostAfter {
-		b.Lost = "the batches before were accepted, and are neither on the stream nor in the store"
-	}
 	if b.Refused != "" {
 		return b, nil
 	}
