@@ -46,9 +46,18 @@ func (c *Client) Post(tb testing.TB, url, body string, headers ...string) (int, 
 // Get fetches a page.
 func (c *Client) Get(tb testing.TB, url string) (int, string) {
 	tb.Helper()
+	return c.GetWith(tb, url)
+}
+
+// GetWith fetches a page; headers come in pairs.
+func (c *Client) GetWith(tb testing.TB, url string, headers ...string) (int, string) {
+	tb.Helper()
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
 		tb.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	code, body, _ := c.do(tb, r)
 	return code, body

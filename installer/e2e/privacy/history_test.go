@@ -119,9 +119,10 @@ func (s site) happenings() []happening {
 // people is who everybody is: the same history with other people has other words in all these places
 // and in no others.
 type people struct {
-	seed  uint64
-	words map[string]string
-	rng   *rand.Rand
+	canaries *canaries // not nil: their words are canaries
+	seed     uint64
+	words    map[string]string
+	rng      *rand.Rand
 }
 
 func peopleOf(seed uint64) *people {
@@ -140,6 +141,13 @@ func (p *people) word(kind string, i int) string {
 		b[k] = letters[p.rng.IntN(len(letters))]
 	}
 	w := fmt.Sprintf("%s%d/%d", string(b), p.seed, len(p.words))
+	if p.canaries != nil {
+		place := key
+		if kind == "user" {
+			place = "user: " + key
+		}
+		w = p.canaries.in(place)
+	}
 	p.words[key] = w
 	return w
 }

@@ -1,0 +1,162 @@
+package privacy
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fieldpost/fieldpost/protocol/batch"
+)
+
+// canaries are marked words, one for each place of an input, in letters that no encoding but base64
+// and hex changes.
+type canaries struct{ words map[string]string }
+
+func newCanaries() *canaries { return &canaries{map[string]string{}} }
+
+// mark begins every canary: long enough that each of its forms is told from chance.
+const mark = "cqxcanary"
+
+// in is the canary of a place.
+func (c *canaries) in(place string) string {
+	if w, ok := c.words[place]; ok {
+		return w
+	}
+	letters := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(place))
+	w := fmt.Sprintf("%s%sn%dxqc", mark, letters, len(c.words))
+	c.words[place] = w
+	return w
+}
+
+// forms are how a word can stand in bytes: as it is in any case, in hex, in base64 at each of its three
+// alignments.
+func forms(word string) (out [][]byte) {
+	out = append(out, []byte(word), []byte(hex.EncodeToString([]byte(word))))
+	for shift := range 3 {
+		// The whole groups of three between the neighbours' are the same whatever stands beside.
+		enc := base64.StdEncoding.EncodeToString(append(bytes.Repeat([]byte{0}, shift), word...))
+		first, last := (shift+2)/3*4, len(enc)/4*4-4
+		out = append(out, []byte(strings.ToLower(enc[first:last])))
+	}
+	return out
+}
+
+// hunt looks for every canary in data; those whose place begins with one of allowed may be there. It
+// gives the places of the allowed ones it found.
+func (c *canaries) hunt(t *testing.T, where string, data []byte, allowed ...string) (found []string) {
+	t.Helper()
+	low := marked(data)
+	for place, word := range c.words {
+		if !slices.ContainsFunc(forms(word), func(f []byte) bool { return bytes.Contains(low, f) }) {
+			continue
+		}
+		if slices.ContainsFunc(allowed, func(a string) bool { return strings.HasPrefix(place, a) }) {
+			found = append(found, place)
+			continue
+		}
+		t.Errorf("the canary of %s is in %s", place, where)
+	}
+	return found
+}
+
+// marked is data, in lower case, where any canary can be: a journal is megabytes of nothing.
+func marked(data []byte) (out []byte) {
+	const around = 512 // a canary takes at most half of that in hex
+	low := bytes.ToLower(data)
+	for _, f := range forms(mark) {
+		for at, end := 0, 0; ; {
+			i := bytes.Index(low[at:], f)
+			if i < 0 {
+				break
+			}
+			at += i
+			from, to := max(at-around, end), min(at+around, len(low))
+			out = append(out, low[min(from, to):to]...)
+			at, end = at+len(f), to
+		}
+	}
+	return out
+}
+
+// state hunts through a state directory. Only users' ids may be in it, and only in the journal and in
+// what is measured; and in the consent and the ledger what the customer wrote about its own decision.
+func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		c.hunt(t, "the name of a file", []byte(name))
+		switch room, _, _ := strings.Cut(filepath.ToSlash(name), "/"); room {
+		case "journal":
+			inJournal = append(inJournal, c.hunt(t, name, data, "user:")...)
+		case "measure":
+			inMeasure = append(inMeasure, c.hunt(t, name, data, "user:")...)
+		case "consent", "ledger":
+			c.hunt(t, name, data, "decision:")
+		default:
+			c.hunt(t, name, data)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inJournal, inMeasure
+}
+
+// batches hunts through batches, inflated and decoded.
+func (c *canaries) batches(t *testing.T, wires [][]byte, l left) {
+	t.Helper()
+	if len(wires) == 0 {
+		t.Error("nothing left: the canaries had no road out")
+	}
+	for i, wire := range wires {
+		b, err := batch.Open(wire, l.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.hunt(t, fmt.Sprintf("batch %d", i), wire)
+		c.hunt(t, fmt.Sprintf("batch %d, decoded", i), fmt.Appendf(nil, "%+v", *b))
+		for _, cell := range b.Cells {
+			c.hunt(t, fmt.Sprintf("a cell of batch %d", i), cell.Blob)
+		}
+	}
+}
+
+// The hunt finds what it is to find.
+func TestCanary_TheHuntSees(t *testing.T) {
+	c := newCanaries()
+	w := c.in("user: x")
+	for shift := range 7 {
+		plain := strings.Repeat("a", shift) + w + "zz"
+		for what, data := range map[string]string{
+			"plain": plain, "upper": strings.ToUpper(plain), "hex": hex.EncodeToString([]byte(plain)),
+			"base64": base64.StdEncoding.EncodeToString([]byte(plain)), "base64url": base64.RawURLEncoding.EncodeToString([]byte(plain)),
+		} {
+			if len(c.hunt(t, what, []byte(data), "user:")) != 1 {
+				t.Errorf("a canary in %s after %d bytes was not seen", what, shift)
+			}
+		}
+	}
+	if len(c.hunt(t, "nothing", []byte("nothing"), "user:")) != 0 {
+		t.Error("a canary was seen where none is")
+	}
+}
