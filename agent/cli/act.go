@@ -38,7 +38,11 @@ func (a *app) open(c *cobra.Command) (control.Site, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return ag, func() { ag.Close() }, nil
+	return ag, func() {
+		if err := errors.Join(ag.Close(), giveBack(cfg.State)); err != nil {
+			fmt.Fprintf(a.Stderr, "warning: closing the state: %s\n", clean(err.Error()))
+		}
+	}, nil
 }
 
 func (a *app) config(cfg settings.Config) agent.Config {
@@ -94,6 +98,7 @@ The token is read from a file or from standard input, never from the command lin
 			ac := a.config(cfg)
 			ac.Simulated = simulated
 			e, err := agent.Enroll(c.Context(), ac, token)
+			err = errors.Join(err, giveBack(cfg.State))
 			if err != nil {
 				return err
 			}
@@ -331,7 +336,7 @@ first event and what may leave is sent. An interrupted replay goes on where it s
 				return err
 			}
 			res, err := ag.Replay(c.Context(), o)
-			if err = errors.Join(err, ag.Close()); err != nil {
+			if err = errors.Join(err, ag.Close(), giveBack(cfg.State)); err != nil {
 				return err
 			}
 			return a.print(view{data: res, header: []string{"received", "measured", "until", "batches", "cells"},
