@@ -320,6 +320,11 @@ func (a *Agent) Decide(ctx context.Context, d control.Decision) (control.Consent
 	}
 	if d.Accept {
 		ch.Accept = c
+		if st, ok := a.consent.Current(); ok {
+			a.mu.Lock()
+			ch.Before = a.catalogs[st.Statement.Catalog]
+			a.mu.Unlock()
+		}
 	}
 	s, err := a.consent.Decide(a.now(), ch)
 	if err != nil {

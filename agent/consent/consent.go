@@ -74,6 +74,7 @@ type Change struct {
 	Levels  map[string]exchange.Level // by category
 	From    time.Time                 // windows that begin earlier are not covered; zero: now
 	Accept  *catalog.Catalog          // the catalog these decisions are about
+	Before  *catalog.Catalog          // the one accepted so far; nil: none
 	Pause   *bool
 	By      string
 	Ticket  string
@@ -293,6 +294,7 @@ func apply(s exchange.Statement, ch Change, now time.Time) (exchange.Statement, 
 		s.Categories = append(s.Categories, d)
 	}
 	if ch.Accept != nil && exchange.Hash(ch.Accept.Hash) != s.Catalog {
+		s.Since = since(s, ch, from.Unix())
 		s.CatalogName, s.CatalogVersion, s.Catalog = ch.Accept.Name, ch.Accept.Version, ch.Accept.Hash
 		widens = true
 	}
@@ -306,6 +308,34 @@ func apply(s exchange.Statement, ch Change, now time.Time) (exchange.Statement, 
 		s.Paused = *ch.Pause
 	}
 	return s, widens, nil
+}
+
+// since dates the definitions that the newly accepted catalog adds to the one before: they are covered from
+// now on, not from when their category was decided.
+func since(s exchange.Statement, ch Change, from int64) []exchange.Since {
+	if s.CatalogVersion == 0 {
+		return nil // the first acceptance: the categories' own dates say all
+	}
+	old := map[string]int64{}
+	for _, x := range s.Since {
+		old[x.Measure] = x.From
+	}
+	var out []exchange.Since
+	for i := range ch.Accept.Measures {
+		m := &ch.Accept.Measures[i]
+		var before *catalog.Measure
+		if ch.Before != nil {
+			before, _ = ch.Before.Measure(m.ID)
+		}
+		known := before != nil && before.DefHash == m.DefHash && before.Category == m.Category
+		if at, dated := old[m.ID]; known && dated {
+			out = append(out, exchange.Since{Measure: m.ID, From: at})
+		} else if !known {
+			out = append(out, exchange.Since{Measure: m.ID, From: from})
+		}
+	}
+	slices.SortFunc(out, func(a, b exchange.Since) int { return strings.Compare(a.Measure, b.Measure) })
+	return out
 }
 
 // Categories the customer decides on in this version.

@@ -146,3 +146,27 @@ func TestADamagedOrForeignFileNeverWidens(t *testing.T) {
 		}
 	}
 }
+
+// A measure that a later catalog adds is covered from its acceptance on, not from when its category was
+// decided; one that stays as it was keeps its beginning.
+func TestAnAddedMeasureIsCoveredFromItsAcceptanceOn(t *testing.T) {
+	measure := func(id string, def byte) catalog.Measure {
+		return catalog.Measure{ID: id, Category: "usage", DefHash: [32]byte{def}}
+	}
+	one := &catalog.Catalog{Name: "forge", Version: 1, Hash: [32]byte{1}, Measures: []catalog.Measure{measure("people", 1), measure("changes", 2)}}
+	two := &catalog.Catalog{Name: "forge", Version: 2, Hash: [32]byte{2}, Measures: []catalog.Measure{measure("people", 1), measure("changes", 3), measure("files", 4)}}
+	three := &catalog.Catalog{Name: "forge", Version: 3, Hash: [32]byte{3}, Measures: append(two.Measures[:3:3], measure("waits", 5))}
+	c := open(t, t.TempDir(), nil)
+	c.Decide(t0, Change{Levels: levels("usage", "aggregate"), Accept: one})
+	c.Decide(t0.Add(time.Hour), Change{Accept: two, Before: one})
+	s, err := c.Decide(t0.Add(2*time.Hour), Change{Accept: three, Before: two})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]time.Duration{"people": 0, "changes": time.Hour, "files": time.Hour, "waits": 2 * time.Hour} {
+		m, _ := three.Measure(id)
+		if d := s.Statement.Effective(m, three); d.Level != exchange.Aggregate || d.From != t0.Add(want).Unix() {
+			t.Errorf("%s: %+v, want from %s", id, d, t0.Add(want))
+		}
+	}
+}

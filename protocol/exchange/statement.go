@@ -49,8 +49,16 @@ type Statement struct {
 	Decided        int64      `json:"decided"`         // unix seconds
 	Paused         bool       `json:"paused"`          // nothing is sent but check-ins
 	Simulated      bool       `json:"simulated"`
-	Categories     []Decision `json:"categories"` // sorted by category; absent: off
+	Categories     []Decision `json:"categories"`      // sorted by category; absent: off
+	Since          []Since    `json:"since,omitempty"` // sorted by measure; see Since
 	Record         Hash       `json:"record"`
+}
+
+// Since says that a measure's definition was accepted later than its category was decided on: windows of it
+// that began before From are not covered.
+type Since struct {
+	Measure string `json:"measure"`
+	From    int64  `json:"from"` // unix seconds
 }
 
 // SignedStatement is a statement as bytes, with the agent's signature over them.
@@ -129,6 +137,11 @@ func (s *Statement) Effective(m *catalog.Measure, accepted *catalog.Catalog) Dec
 	}
 	if accepted != nil && s.Catalog == Hash(accepted.Hash) {
 		if am, _ := accepted.Measure(m.ID); am != nil && am.DefHash == m.DefHash && am.Category == m.Category {
+			for _, x := range s.Since {
+				if x.Measure == m.ID {
+					d.From = max(d.From, x.From)
+				}
+			}
 			return d
 		}
 	}
