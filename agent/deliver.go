@@ -181,9 +181,6 @@ func (a *Agent) sendAll(ctx context.Context) (control.Sent, error) {
 		}
 		after := a.ledger.Counts()
 		sent.Batches, sent.Cells = int(after.Acknowledged-before.Acknowledged), int(after.Cells-before.Cells)
-		if sent.Batches > 0 {
-			err = errors.Join(err, a.checkpoint())
-		}
 	}
 	sent.Left = int(a.outbox.Counts().Waiting)
 	a.settle(err, sent.Batches > 0)
