@@ -72,7 +72,7 @@ func New(cfg Config) *Console {
 	c.address = address
 	c.door = door.New(cfg.Dir, cookie, nil)
 	c.asker = ask.New(cfg.Site)
-	c.handler = c.guard(c.routes())
+	c.handler = c.guard(c.mux())
 	return c
 }
 
@@ -128,35 +128,50 @@ func (c *Console) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// routes are all there are. What is not behind in needs no login: it tells nothing.
-func (c *Console) routes() http.Handler {
+// route is one address.
+type route struct {
+	pattern string
+	open    bool // needs no login: it tells nothing
+	handler http.HandlerFunc
+}
+
+// routes are all there are.
+func (c *Console) routes() []route {
+	return []route{
+		{"GET /style.css", true, asset("text/css; charset=utf-8", styleSheet)},
+		{"GET /console.js", true, asset("text/javascript; charset=utf-8", script)},
+		{"GET /icon.svg", true, asset("image/svg+xml", icon)},
+		{"GET /login", true, c.loginPage},
+		{"POST /login", true, c.login},
+
+		{"GET /{$}", false, c.page(c.health)},
+		{"GET /use", false, c.page(c.use)},
+		{"GET /use/{measure}", false, c.page(c.useOne)},
+		{"GET /leaves", false, c.page(c.leaves)},
+		{"GET /left", false, c.page(c.left)},
+		{"GET /left/{no}", false, c.page(c.leftOne)},
+		{"GET /left/{no}/raw", false, c.in(c.raw)},
+		{"GET /consent", false, c.page(c.consent)},
+
+		{"POST /consent/review", false, c.act(c.review)},
+		{"POST /consent/decide", false, c.act(c.decide)},
+		{"POST /consent/accept", false, c.act(c.accept)},
+		{"POST /consent/reject", false, c.act(c.reject)},
+		{"POST /pause", false, c.act(c.pause)},
+		{"POST /send", false, c.act(c.send)},
+		{"POST /left/verify", false, c.act(c.verify)},
+		{"POST /logout", false, c.act(c.logout)},
+		{"/", false, c.in(func(w http.ResponseWriter, r *http.Request, _ *session) {
+			refuse(w, http.StatusNotFound, "no_such_page", "There is no such page.", "Go back to the console's first page.")
+		})},
+	}
+}
+
+func (c *Console) mux() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /style.css", asset("text/css; charset=utf-8", styleSheet))
-	mux.HandleFunc("GET /console.js", asset("text/javascript; charset=utf-8", script))
-	mux.HandleFunc("GET /icon.svg", asset("image/svg+xml", icon))
-	mux.HandleFunc("GET /login", c.loginPage)
-	mux.HandleFunc("POST /login", c.login)
-
-	mux.HandleFunc("GET /{$}", c.page(c.health))
-	mux.HandleFunc("GET /use", c.page(c.use))
-	mux.HandleFunc("GET /use/{measure}", c.page(c.useOne))
-	mux.HandleFunc("GET /leaves", c.page(c.leaves))
-	mux.HandleFunc("GET /left", c.page(c.left))
-	mux.HandleFunc("GET /left/{no}", c.page(c.leftOne))
-	mux.HandleFunc("GET /left/{no}/raw", c.in(c.raw))
-	mux.HandleFunc("GET /consent", c.page(c.consent))
-
-	mux.HandleFunc("POST /consent/review", c.act(c.review))
-	mux.HandleFunc("POST /consent/decide", c.act(c.decide))
-	mux.HandleFunc("POST /consent/accept", c.act(c.accept))
-	mux.HandleFunc("POST /consent/reject", c.act(c.reject))
-	mux.HandleFunc("POST /pause", c.act(c.pause))
-	mux.HandleFunc("POST /send", c.act(c.send))
-	mux.HandleFunc("POST /left/verify", c.act(c.verify))
-	mux.HandleFunc("POST /logout", c.act(c.logout))
-	mux.HandleFunc("/", c.in(func(w http.ResponseWriter, r *http.Request, _ *session) {
-		refuse(w, http.StatusNotFound, "no_such_page", "There is no such page.", "Go back to the console's first page.")
-	}))
+	for _, r := range c.routes() {
+		mux.HandleFunc(r.pattern, r.handler)
+	}
 	return mux
 }
 

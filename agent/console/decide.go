@@ -99,7 +99,10 @@ func (c *Console) ruling(q *request) (ruling, control.Catalog, error) {
 			r.changes = append(r.changes, change{name, from, to})
 		}
 	}
-	if len(r.changes) == 0 && (d.People == 0 || d.People == is.People) {
+	if r.decision.People == is.People {
+		r.decision.People = 0 // stays as it is
+	}
+	if len(r.changes) == 0 && r.decision.People == 0 {
 		return r, cat, wrong("nothing would change", "choose another level, or another number of people")
 	}
 	// The first decision is about the catalog this page showed; later ones leave the accepted
@@ -156,7 +159,7 @@ func (c *Console) review(q *request) (*view, error) {
 	v.body = m.Group(
 		say.Card("What would change", m.El("span", m.Class("note"), m.Text(from)),
 			say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Category"), say.Th("Now"), say.Th("Then"), say.Th("What it means"))), m.El("tbody", body...))),
-			m.El("p", m.Class("note"), m.Textf("Decided by %%%. It is dated, signed by this agent and written on the ledger. The vendor sees the levels and the date, not the names.",
+			m.El("p", m.Class("note"), m.Textf("By %%% · dated, signed by this agent and written on the ledger; the vendor sees the levels and the date, not the names.",
 				r.decision.By, prefixed(", ticket ", r.decision.Ticket), prefixed(", countersigned by ", r.decision.Counter))),
 			q.form(m.At("/consent/decide"), append(hidden, m.Class("bar"))...)),
 		m.Group(cards...))
