@@ -95,9 +95,6 @@ func (r Rules) above(h *House, v violations, from string, p *Package) {
 }
 
 func (r Rules) libraries(h *House, v violations, from string, p *Package) {
-	if from == "zz" {
-		return // TEMPORARY, goes with the folder
-	}
 	for _, l := range r.Libraries {
 		for _, i := range p.Imports {
 			if within(i, l.Prefix) && !slices.Contains(l.Only, from) {

@@ -41,7 +41,7 @@ func (r Rules) Shape(h *House) []string {
 	}
 	for _, path := range sortedKeys(h.Packages) {
 		p := h.Packages[path]
-		if room, ours := h.ours(path); ours && len(p.Files) > 0 && room != "zz" { // zz: TEMPORARY, goes with the folder
+		if room, ours := h.ours(path); ours && len(p.Files) > 0 {
 			r.shapeOf(v, room, p)
 		}
 	}

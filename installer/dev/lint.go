@@ -58,9 +58,6 @@ func unformatted(ctx context.Context, root string) ([]string, error) {
 	}
 	args := []string{"-l"}
 	for _, f := range files {
-		if strings.HasPrefix(f, "zz/") {
-			continue // TEMPORARY, goes with the folder
-		}
 		if filepath.Ext(f) == ".go" && exists(filepath.Join(root, f)) {
 			args = append(args, f)
 		}
