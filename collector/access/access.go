@@ -113,8 +113,8 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 // Errors that callers compare with errors.Is.
 var (
-	ErrLogin  = &Error{http.StatusUnauthorized, "login_required", "You are not signed in.", "Ask for a login link: fieldpost-collector user link NAME"}
-	ErrLink   = &Error{http.StatusGone, "link_spent", "This login link was used, is older than 15 minutes, or never existed.", "Ask for a new one: fieldpost-collector user link NAME"}
+	ErrLogin  = &Error{http.StatusUnauthorized, "login_required", "You are not signed in.", "Ask for a login link: fieldpost-collector user login NAME"}
+	ErrLink   = &Error{http.StatusGone, "link_spent", "This login link was used, is older than 15 minutes, or never existed.", "Ask for a new one: fieldpost-collector user login NAME"}
 	ErrRole   = &Error{http.StatusForbidden, "role_missing", "Your role does not allow this.", "Ask an administrator of this collector."}
 	ErrToken  = &Error{http.StatusUnauthorized, "token_invalid", "The API token is unknown, expired or revoked.", "Make a new one under Settings and send it as Authorization: Bearer TOKEN."}
 	ErrForged = &Error{http.StatusForbidden, "request_forged", "The request did not come from one of this collector's own pages.", "Reload the page and try again."}

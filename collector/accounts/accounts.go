@@ -28,6 +28,9 @@ type Point struct {
 	report.Interval
 	Exact, Banded, Suppressed, Unknown int // parts that went in
 	Hash                               string
+	// Partial: some installations of the account withheld it. The interval is over the others,
+	// so the account's own figure has no certain top.
+	Partial bool
 }
 
 // Told reports whether the point carries numbers.
@@ -35,7 +38,8 @@ func (p Point) Told() bool { return p.Form.HasNumbers() }
 
 // Of is the point of a roll-up.
 func Of(p store.Period) Point {
-	return Point{Start: p.Start, Form: p.Form(), Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown, Hash: p.Hash}
+	return Point{Start: p.Start, Form: p.Form(), Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown, Hash: p.Hash,
+		Partial: p.Account != "" && p.Exact+p.Banded > 0 && p.Suppressed+p.Unknown > 0}
 }
 
 // Line lays roll-ups of one account or of the fleet, and of one measure and field, out over
@@ -151,6 +155,7 @@ const (
 	Steady    Word = "steady"
 	Unclear   Word = "unclear"    // bands or gaps leave more than one answer
 	Young     Word = "too young"  // not enough weeks yet
+	Idle      Word = "idle"       // told, and certainly nobody: nought is not silence
 	Withheld  Word = "withheld"   // the site tells it, small numbers are suppressed
 	Silent    Word = "silent"     // reported before, not for two weeks
 	Waiting   Word = "waiting"    // never reported
@@ -223,6 +228,9 @@ func Read(points []Point, s Status) Reading {
 	if nNow < minNow || nThen < minThen {
 		return Reading{Word: Unclear, Tone: "unknown", Why: fmt.Sprintf("%d of %d weeks told", nNow+nThen, minWeeks)}
 	}
+	if now.Hi == 0 {
+		return Reading{Word: Idle, Tone: "warn", Why: fmt.Sprintf("certainly nobody in %d weeks", idle(points))}
+	}
 	why := fmt.Sprintf("4 weeks at %s, 12 before at %s", short(now), short(then))
 	switch {
 	case now.Lo > then.Hi*(1+margin):
@@ -256,6 +264,16 @@ func readStatus(s Status) (Reading, bool) {
 	return Reading{}, false
 }
 
+// idle counts the newest weeks that were told as nought.
+func idle(points []Point) (n int) {
+	for i := len(points) - 1; i >= 0 && (points[i].Hi == 0 || !points[i].Told()); i-- {
+		if points[i].Told() {
+			n++
+		}
+	}
+	return n
+}
+
 func suppressed(points []Point) (n int) {
 	for _, p := range points {
 		if p.Form == report.Suppressed {
@@ -271,6 +289,9 @@ func mean(points []Point) (report.Interval, int) {
 	n := 0
 	for _, p := range points {
 		if p.Told() {
+			if p.Partial {
+				p.Hi = math.Inf(1)
+			}
 			sum = sum.Add(p.Interval)
 			n++
 		}

@@ -74,7 +74,7 @@ func (h *Handler) accounts(q *request) error {
 	if err != nil {
 		return err
 	}
-	d.Words = []accounts.Word{accounts.Growing, accounts.Steady, accounts.Shrinking, accounts.Unclear, accounts.Young, accounts.Withheld, accounts.Silent, accounts.Waiting, accounts.NoFigure, accounts.NoConsent, accounts.Closed}
+	d.Words = []accounts.Word{accounts.Growing, accounts.Steady, accounts.Shrinking, accounts.Unclear, accounts.Young, accounts.Idle, accounts.Withheld, accounts.Silent, accounts.Waiting, accounts.NoFigure, accounts.NoConsent, accounts.Closed}
 	if d.Catalog != nil {
 		for _, m := range d.Catalog.Measures {
 			if m.Subject == catalog.Person && m.Kind != catalog.Fact || m.Kind == catalog.Count {

@@ -189,6 +189,14 @@ type latestLine struct {
 	Start string
 }
 
+// Moment is the time that a fact's since-when tells; zero for all else.
+func (l latestLine) Moment() time.Time {
+	if l.Figure.Field != report.Since || l.Figure.Form != report.Exact {
+		return time.Time{}
+	}
+	return time.Unix(int64(l.Figure.Lo), 0).UTC()
+}
+
 func (h *Handler) installation(q *request) error {
 	account, key := q.r.PathValue("account"), q.r.PathValue("installation")
 	inst, err := h.c.Fleet.Installation(q.ctx, account, key)

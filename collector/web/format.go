@@ -114,6 +114,8 @@ func figure(p accounts.Point) template.HTML {
 		return `<span class="hatch">withheld</span>`
 	case !p.Told():
 		return `<span class="st unknown"><i></i>unknown</span>`
+	case p.Partial:
+		return template.HTML(`<span class="int">` + esc(interval(p.Interval)) + `<em>partial</em></span>`) //nolint:gosec // escaped
 	case p.Form == report.Exact:
 		return template.HTML(esc(interval(p.Interval))) //nolint:gosec // escaped
 	}
@@ -127,6 +129,8 @@ func figureText(p accounts.Point) string {
 		return "withheld, small numbers"
 	case !p.Told():
 		return "unknown, not told"
+	case p.Partial:
+		return interval(p.Interval) + ", partial: " + told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation")
 	case p.Form == report.Exact:
 		return interval(p.Interval)
 	}

@@ -168,7 +168,7 @@ func concerns(s *snapshot) []concern {
 		var losses, refused int64
 		for _, inst := range r.Installs {
 			losses, refused = losses+inst.Losses, refused+inst.Refused
-			if skew := inst.Skew.Abs(); skew > 5*time.Minute {
+			if skew := inst.Skew.Abs(); skew > 5*time.Minute && !inst.Simulated { // simulated sites share a clock that is not theirs
 				add(2, "warn", "Clock off", fmt.Sprintf("%s is %s off; windows may be refused", inst.Key, accounts.Span(skew)))
 			}
 		}
@@ -181,6 +181,8 @@ func concerns(s *snapshot) []concern {
 		switch r.Reading.Word {
 		case accounts.Silent:
 			add(4, "warn", "Silent", r.Reading.Why)
+		case accounts.Idle:
+			add(3, "warn", "Idle", r.Reading.Why)
 		case accounts.Shrinking:
 			add(3, "warn", "Shrinking", "active people: "+r.Reading.Why)
 		}

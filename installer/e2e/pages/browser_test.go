@@ -50,7 +50,7 @@ func browser(t testing.TB) context.Context {
 	need(t, "Chromium", path != "")
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(func() { cancel(); stop() })
@@ -201,24 +201,35 @@ func violations(t *testing.T, ctx context.Context, axe string) []string {
 	return list
 }
 
-// TestShots writes screenshots of each page, for looking: FIELDPOST_SHOTS=DIR.
+// TestShots writes screenshots of each page, for looking: FIELDPOST_SHOTS=DIR, and of a
+// collector that runs with FIELDPOST_SHOTS_LOGIN=<login link> FIELDPOST_SHOTS_PATHS="/ /accounts".
 func TestShots(t *testing.T) {
 	dir := os.Getenv("FIELDPOST_SHOTS")
 	if dir == "" {
 		t.Skip("only with FIELDPOST_SHOTS=DIR")
 	}
 	ctx := browser(t)
-	s := newSite(t, &seed.Config{})
-	signIn(t, ctx, s, "root", access.Admin)
+	base, paths := "", addresses()
+	if link := os.Getenv("FIELDPOST_SHOTS_LOGIN"); link != "" {
+		base, _, _ = strings.Cut(link, "/login/")
+		paths = strings.Fields(os.Getenv("FIELDPOST_SHOTS_PATHS"))
+		if err := chromedp.Do(ctx, chromedp.Navigate(link), chromedp.Click(chromedp.CSS("main form button")), chromedp.WaitVisible(chromedp.CSS("nav.side"))); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		s := newSite(t, &seed.Config{})
+		signIn(t, ctx, s, "root", access.Admin)
+		base = s.URL
+	}
 	only := os.Getenv("FIELDPOST_SHOTS_ONLY")
-	for _, a := range addresses() {
+	for _, a := range paths {
 		for _, width := range []int64{1280, 360} {
 			for _, sch := range []string{"light", "dark"} {
 				name := fmt.Sprintf("%s-%d-%s.png", strings.Trim(strings.NewReplacer("/", "_", "?", "_", "&", "_", "=", "-", "%", "").Replace(a), "_"), width, sch)
 				if only != "" && !strings.HasPrefix(name, only) {
 					continue
 				}
-				err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), scheme(sch), chromedp.Navigate(s.URL+a), chromedp.WaitReady(chromedp.CSS("main")))
+				err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), scheme(sch), chromedp.Navigate(base+a), chromedp.WaitReady(chromedp.CSS("main")))
 				if err != nil {
 					t.Fatal(err)
 				}
