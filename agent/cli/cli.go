@@ -138,6 +138,12 @@ Nothing is collected and nothing is sent until you decide so:
 // args wraps a cobra argument check so that its error is coded.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, given []string) error {
+		for _, g := range given {
+			if strings.HasPrefix(g, "fp1.") { // and not a word of it on the terminal or in a log
+				return &control.Error{Code: "usage", Message: "a token is not taken from the command line, where every user of this machine can read it",
+					Hint: "ask for a new token and use enroll --token-file FILE", Exit: 2}
+			}
+		}
 		if err := check(c, given); err != nil {
 			return &control.Error{Code: "usage", Message: err.Error(), Hint: c.CommandPath() + " --help", Exit: 2}
 		}
