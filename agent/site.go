@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/control"
@@ -239,6 +241,7 @@ func (a *Agent) tail(ctx context.Context) error {
 
 // tick lets time close windows, through the journal: a record a minute.
 func (a *Agent) tick(ctx context.Context) error {
+	free := sync.OnceFunc(debug.FreeOSMemory) // opening and the first check-in take more than running
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {
@@ -246,6 +249,7 @@ func (a *Agent) tick(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+			free()
 			ns, _ := a.clock.Received()
 			if _, err := a.journal.Append(ctx, &record.Record{Kind: record.Tick, Received: ns, Catalog: a.words.Load().Hash()}); err != nil {
 				a.log.Warn("clock not written", "error", err) // the next one serves as well

@@ -92,7 +92,7 @@ func (l *Log) readSegment(v view, from uint64, fn func(uint64, []byte) error) (e
 			err = fmt.Errorf("closing segment %s: %w", v.path, cerr)
 		}
 	}()
-	w.R, w.Buf, w.Salvage = f, w.Buf[:0], true
+	w.R, w.Buf, w.End, w.Salvage = f, w.Buf[:0], v.limit, true
 	err = l.readFrames(w, f, v, from, fn)
 	if stop, ok := err.(errStop); ok {
 		return stop.error
@@ -182,7 +182,7 @@ func (l *Log) readHeader(w *frame.Window, v *view) (ok bool, err error) {
 
 // release gives a window back, unless a large record made it large.
 func (l *Log) release(w *frame.Window) {
-	w.R, w.Salvage = nil, false
+	w.R, w.End, w.Salvage = nil, 0, false
 	if cap(w.Buf) <= frame.WindowSize {
 		l.windows.Put(w)
 	}

@@ -15,6 +15,7 @@ type Window struct {
 	Buf  []byte
 	off  int64 // of buf[0] in the file
 	Size int   // wanted length of buf
+	End  int64 // of what is of interest in the file, 0: not known; a short rest takes a short buf
 	// Salvage: what the disk cannot read, tried twice, reads as zeroes, so
 	// that a bad sector costs its records and not all that follow.
 	Salvage bool
@@ -24,13 +25,20 @@ type Window struct {
 // that several readers do not count in the agent's 15 MB.
 const WindowSize = 128 << 10
 
+// piece is the unit of buffers, and of what a bad sector costs.
+const piece = 4096
+
 // Peek returns the n bytes at off, fewer only at the end of the file. They are
 // valid until the next call.
 func (w *Window) Peek(off int64, n int) ([]byte, error) {
 	if at := off - w.off; at >= 0 && at+int64(n) <= int64(len(w.Buf)) {
 		return w.Buf[at : at+int64(n)], nil
 	}
-	want := max(w.Size, n)
+	want := w.Size
+	if w.End > off {
+		want = int(min(int64(want), (w.End-off+piece-1)/piece*piece))
+	}
+	want = max(want, n)
 	if cap(w.Buf) < want {
 		w.Buf = make([]byte, want)
 	}
@@ -50,7 +58,6 @@ func (w *Window) Peek(off int64, n int) ([]byte, error) {
 // readPieces fills buf piece by piece around what cannot be read. If nothing
 // can, that is not a bad sector, and the error stands.
 func (w *Window) readPieces(off int64, cause error) (got int, err error) {
-	const piece = 4096
 	readable := false
 	for got < len(w.Buf) {
 		b := w.Buf[got:min(got+piece, len(w.Buf))]
