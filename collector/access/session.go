@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -84,17 +85,14 @@ func (a *Access) Identify(r *http.Request) (Identity, error) {
 		return Identity{}, ErrLogin
 	}
 	ctx, now, h := r.Context(), a.c.Now(), hashOf(c.Value)
+	if idle, err := a.idle(ctx, h, now); err != nil || idle {
+		return Identity{}, cmp.Or(err, error(ErrLogin))
+	}
 	s, err := a.c.Secrets.UseSecret(ctx, store.Session, h, now)
 	if errors.Is(err, store.ErrNotFound) {
 		return Identity{}, ErrLogin
 	} else if err != nil {
 		return Identity{}, fmt.Errorf("reading a session: %w", err)
-	}
-	if now.Sub(s.LastUsed) > idleTimeout {
-		if err := a.drop(ctx, h); err != nil {
-			return Identity{}, err
-		}
-		return Identity{}, ErrLogin
 	}
 	id, err := a.known(ctx, s.User)
 	if err != nil {
@@ -102,6 +100,22 @@ func (a *Access) Identify(r *http.Request) (Identity, error) {
 	}
 	id.session, id.secret = h, c.Value
 	return id, nil
+}
+
+// idle reports whether a session was left unused for too long, and ends it then. UseSecret
+// notes the use before it answers, so the last one is read beforehand; there are as many
+// sessions as people at their desks.
+func (a *Access) idle(ctx context.Context, h exchange.Hash, now time.Time) (bool, error) {
+	list, err := a.c.Secrets.SecretList(ctx, store.Session, "")
+	if err != nil {
+		return false, fmt.Errorf("reading sessions: %w", err)
+	}
+	for _, s := range list {
+		if s.Hash == h && now.Sub(s.LastUsed) > idleTimeout {
+			return true, a.drop(ctx, h)
+		}
+	}
+	return false, nil
 }
 
 func (a *Access) known(ctx context.Context, name string) (Identity, error) {

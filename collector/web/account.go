@@ -13,7 +13,9 @@ import (
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -73,12 +75,12 @@ func (h *Handler) account(q *request) error {
 		return err
 	}
 	d := accountPage{Account: a}
-	o, err := h.board.overview(q.ctx)
+	o, err := h.board.Overview(q.ctx)
 	if err != nil {
 		return err
 	}
-	d.Clock = clockOf(o, h.c.Now())
-	if d.Catalog, err = h.board.catalog(q.ctx); err != nil {
+	d.Clock = board.Clock(o, h.c.Now())
+	if d.Catalog, err = h.board.Catalog(q.ctx); err != nil {
 		return err
 	}
 	d.Measure = accounts.Headline(d.Catalog)
@@ -139,19 +141,19 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 		k := series{p.Measure, p.Field}
 		by[k] = append(by[k], p)
 	}
-	st := status(d.Account, installs, d.Clock)
+	st := board.Status(d.Account, installs, d.Clock)
 	if d.Measure != nil {
-		f := listField(d.Measure)
+		f := board.ListField(d.Measure)
 		if want, err := report.ParseField(q.get("field")); err == nil && slices.Contains(d.Measure.Fields(), want) {
 			f = want
 		}
 		points := accounts.Line(by[series{d.Measure.ID, f}], from, week, d.Measure.HashString())
 		d.tell(points, f)
-		d.Reading = accounts.Read(points[len(points)-boardWeeks:], st)
+		d.Reading = accounts.Read(points[len(points)-board.Weeks:], st)
 		d.Events = accounts.Events(points, installs, decisions)
 		// The chart begins where the story does, but is never narrower than half a year.
 		begin := min(len(points)-d.Weeks, len(points)-26)
-		d.Chart = chart.Line(d.Measure.Question, weeks(points[begin:]), marks(d.Events))
+		d.Chart = chart.Line(d.Measure.Question, words.Weeks(points[begin:]), marks(d.Events))
 		d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&account=%s&measure=%s&field=%s", template.URLQueryEscaper(d.Account.Key), d.Measure.ID, f)
 	} else {
 		d.Reading = accounts.Read(nil, st)
@@ -176,7 +178,7 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 			if !ok || f == report.Sum {
 				continue
 			}
-			points := accounts.Line(ps, week-7*(boardWeeks-1), week, m.HashString())
+			points := accounts.Line(ps, week-7*(board.Weeks-1), week, m.HashString())
 			d.Lines = append(d.Lines, measureLine{Measure: m, Field: f, Now: points[len(points)-1], Points: points,
 				Href: q.with("m", m.ID, "field", f.String())})
 		}
@@ -186,7 +188,7 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 
 func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 	if f != report.Value {
-		d.Field = label(f.String())
+		d.Field = words.Label(f.String())
 	}
 	first := slices.IndexFunc(points, func(p accounts.Point) bool { return p.Form != report.Unknown })
 	if first < 0 {
@@ -194,7 +196,7 @@ func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 	}
 	for i := len(points) - 1; i >= first; i-- {
 		p := points[i]
-		d.Table = append(d.Table, tableRow{dayOf(p.Start), p, parts(p)})
+		d.Table = append(d.Table, tableRow{words.Day(p.Start), p, parts(p)})
 		if p.Form != report.Unknown {
 			d.Told++
 		}
@@ -214,7 +216,7 @@ func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 		n++
 	}
 	if n > 0 {
-		d.Before = interval(before) + " in the 8 weeks before"
+		d.Before = words.Interval(before) + " in the 8 weeks before"
 	}
 }
 
@@ -223,7 +225,7 @@ func parts(p accounts.Point) string {
 	if p.Exact+p.Banded+p.Suppressed+p.Unknown < 2 {
 		return ""
 	}
-	return told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation") + "; people may be in several, so from the largest to the sum"
+	return words.Told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation") + "; people may be in several, so from the largest to the sum"
 }
 
 func marks(events []accounts.Event) []chart.Mark {
@@ -245,7 +247,7 @@ func level(m *catalog.Measure, ps []store.Period, week int64) levelCard {
 	c := levelCard{Measure: m}
 	var out []chart.Part
 	var recent []sla.Level
-	for start := week - 7*(boardWeeks-1); start <= week; start += 7 {
+	for start := week - 7*(board.Weeks-1); start <= week; start += 7 {
 		l, ok := by[start]
 		if !ok {
 			l = sla.Level{Measure: m.ID, Kind: m.Kind, Start: start, Days: 7, Target: m.Target}
@@ -253,7 +255,7 @@ func level(m *catalog.Measure, ps []store.Period, week int64) levelCard {
 		if start > week-28 && ok {
 			recent = append(recent, l)
 		}
-		p := chart.Part{Start: time.Unix(start*86400, 0).UTC(), Read: "week of " + dayOf(start) + ": " + levelText(l)}
+		p := chart.Part{Start: time.Unix(start*86400, 0).UTC(), Read: "week of " + words.Day(start) + ": " + levelText(l)}
 		p.Up, p.Down, p.Maintenance, p.Unknown = l.Parts()
 		out = append(out, p)
 		if ok {
@@ -271,9 +273,9 @@ func levelText(l sla.Level) string {
 		return "nothing observed"
 	}
 	if l.Kind == catalog.SLO {
-		return fmt.Sprintf("%s %% good; %s bad of %s", share(l.Share), interval(l.Down), interval(l.Up.Add(l.Down)))
+		return fmt.Sprintf("%s %% good; %s bad of %s", words.Share(l.Share), words.Interval(l.Down), words.Interval(l.Up.Add(l.Down)))
 	}
-	return fmt.Sprintf("%s %% available; down %s, maintenance %s, unknown %s", share(l.Share), seconds(l.Down), seconds(l.Maintenance), seconds(l.Unseen))
+	return fmt.Sprintf("%s %% available; down %s, maintenance %s, unknown %s", words.Share(l.Share), words.Seconds(l.Down), words.Seconds(l.Maintenance), words.Seconds(l.Unseen))
 }
 
 // facts are the newest value of each fact, by installation.

@@ -11,6 +11,8 @@ import (
 	"github.com/fieldpost/fieldpost/collector/access"
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -21,7 +23,7 @@ const perPage = 50
 // q (search), env, m (measure), word (reading), f (filters NAME OP VALUE), sort, desc, col
 // (columns), pin (keys), page.
 type accountsPage struct {
-	*snapshot
+	*board.Snapshot
 	Query, Environment, Word, Sort string
 	Desc                           bool
 	Filters                        []filterChip
@@ -40,7 +42,7 @@ type accountsPage struct {
 }
 
 // ShownPoint is the sum of what is listed, as a figure.
-func (d *accountsPage) ShownPoint() accounts.Point { return tallyPoint(d.Week, d.Shown) }
+func (d *accountsPage) ShownPoint() accounts.Point { return words.TallyPoint(d.Week, d.Shown) }
 
 type hidden struct{ Name, Value string }
 
@@ -52,7 +54,7 @@ type head struct {
 }
 
 type listRow struct {
-	row
+	board.Row
 	Pinned bool
 	Pin    string // address with the pin toggled
 }
@@ -64,7 +66,7 @@ func (h *Handler) accounts(q *request) error {
 	}
 	d := accountsPage{Query: q.get("q"), Environment: q.get("env"), Word: q.get("word"), Sort: q.get("sort"), Desc: q.get("desc") == "1", Environs: store.Environments()}
 	var err error
-	if d.snapshot, err = h.board.get(q.ctx, q.get("m"), d.Environment); err != nil {
+	if d.Snapshot, err = h.board.Get(q.ctx, q.get("m"), d.Environment); err != nil {
 		return err
 	}
 	if d.Attributes, err = h.c.Accounts.Attributes(q.ctx); err != nil {
@@ -207,8 +209,8 @@ func (d *accountsPage) fill(q *request, filters []store.Filter) {
 	search := strings.ToLower(strings.TrimSpace(d.Query))
 	var list []listRow
 	pins := q.r.URL.Query()["pin"]
-	for i := range d.snapshot.Rows {
-		r := &d.snapshot.Rows[i]
+	for i := range d.Snapshot.Rows {
+		r := &d.Snapshot.Rows[i]
 		pinned := slices.Contains(pins, r.Key)
 		fit := (search == "" || strings.Contains(strings.ToLower(r.Name), search) || strings.Contains(strings.ToLower(r.Key), search)) &&
 			(d.Word == "" || d.Word == string(r.Reading.Word))
@@ -221,10 +223,10 @@ func (d *accountsPage) fill(q *request, filters []store.Filter) {
 		if fit {
 			d.Shown.Add(r.Now.Form, r.Now.Interval)
 		}
-		list = append(list, listRow{row: *r, Pinned: pinned, Pin: pinAddress(q, r.Key, pinned)})
+		list = append(list, listRow{Row: *r, Pinned: pinned, Pin: pinAddress(q, r.Key, pinned)})
 	}
 	d.order(list)
-	d.ShownWords = told(d.Shown, "account")
+	d.ShownWords = words.Told(d.Shown, "account")
 	d.Total = len(list)
 	d.Pages = max(1, (d.Total+perPage-1)/perPage)
 	d.Page, _ = strconv.Atoi(q.get("page"))
@@ -282,7 +284,7 @@ func (d *accountsPage) order(list []listRow) {
 		case d.Sort == "reading":
 			c = sign * strings.Compare(string(a.Reading.Word), string(b.Reading.Word))
 		case d.Sort == "level":
-			c = compareLevels(&a.row, &b.row, sign)
+			c = compareLevels(&a.Row, &b.Row, sign)
 		case isAttr:
 			x, okA := a.Attributes[attr]
 			y, okB := b.Attributes[attr]
@@ -297,7 +299,7 @@ func (d *accountsPage) order(list []listRow) {
 	})
 }
 
-func compareLevels(a, b *row, sign int) int {
+func compareLevels(a, b *board.Row, sign int) int {
 	x, y := a.Worst(), b.Worst()
 	okA, okB := x != nil && x.HasShare, y != nil && y.HasShare
 	if okA != okB {
@@ -329,7 +331,7 @@ func (d *accountsPage) heads(q *request) {
 	add("Account", "name", false, false)
 	figure := "Figure"
 	if d.Measure != nil {
-		figure = label(d.Measure.ID)
+		figure = words.Label(d.Measure.ID)
 	}
 	add(figure, "figure", true, true)
 	d.Heads = append(d.Heads, head{Text: "53 weeks"})
@@ -338,17 +340,8 @@ func (d *accountsPage) heads(q *request) {
 	add("Last report", "last", false, true)
 	d.Heads = append(d.Heads, head{Text: "Consent"})
 	for _, c := range d.Columns {
-		add(label(c), "attr."+c, false, false)
+		add(words.Label(c), "attr."+c, false, false)
 	}
-}
-
-// label turns an id into words: active_authors → Active authors.
-func label(id string) string {
-	s := strings.ReplaceAll(id, "_", " ")
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 func (d *accountsPage) chips(q *request, filters []store.Filter) {
@@ -357,7 +350,7 @@ func (d *accountsPage) chips(q *request, filters []store.Filter) {
 		v := q.r.URL.Query()
 		v["f"] = slices.Delete(slices.Clone(raw), i, i+1)
 		v.Del("page")
-		d.Filters = append(d.Filters, filterChip{label(f.Attribute) + " " + string(f.Op) + " " + f.Value, (&url.URL{Path: "/accounts", RawQuery: v.Encode()}).String()})
+		d.Filters = append(d.Filters, filterChip{words.Label(f.Attribute) + " " + string(f.Op) + " " + f.Value, (&url.URL{Path: "/accounts", RawQuery: v.Encode()}).String()})
 	}
 	for _, k := range []string{"sort", "desc", "m"} {
 		if v := q.get(k); v != "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -52,10 +53,10 @@ const silentDays = 14
 func (h *Handler) fleet(q *request) error {
 	d := fleetPage{Query: q.get("q"), Environment: q.get("env"), Version: q.get("version"), Silent: q.get("silent"), Level: q.get("level"), Environs: store.Environments(), Levels: exchange.Levels()}
 	var err error
-	if d.Overview, err = h.board.overview(q.ctx); err != nil {
+	if d.Overview, err = h.board.Overview(q.ctx); err != nil {
 		return err
 	}
-	d.Clock = clockOf(d.Overview, h.c.Now())
+	d.Clock = board.Clock(d.Overview, h.c.Now())
 	f := store.FleetQuery{Search: d.Query, Environments: environments(d.Environment), Version: d.Version, Sort: q.get("sort"), Desc: q.get("desc") == "1", Limit: perPage}
 	if !slices.Contains([]string{"", "account", "installation", "last_report", "first_report", "version", "skew", "cells", "environment"}, f.Sort) {
 		f.Sort = ""
@@ -113,6 +114,14 @@ func (h *Handler) fleet(q *request) error {
 	}
 	q.render(http.StatusOK, "fleet", page{Title: "Fleet", Section: "fleet"}, &d)
 	return nil
+}
+
+// environments is one as a list; "" means all.
+func environments(e string) []string {
+	if e == "" {
+		return nil
+	}
+	return []string{e}
 }
 
 func sortHead(q *request, text, key string, isNum bool, byDefault string) head {
@@ -204,13 +213,13 @@ func (h *Handler) installation(q *request) error {
 		return err
 	}
 	d := installationPage{Installation: inst}
-	o, err := h.board.overview(q.ctx)
+	o, err := h.board.Overview(q.ctx)
 	if err != nil {
 		return err
 	}
 	d.Clock = h.c.Now()
 	if inst.Simulated {
-		d.Clock = clockOf(o, d.Clock)
+		d.Clock = board.Clock(o, d.Clock)
 	}
 	statements, err := h.c.Statements.StatementsOf(q.ctx, account, key)
 	if err != nil {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -32,7 +34,7 @@ type measureRow struct {
 func (h *Handler) measures(q *request) error {
 	d := measuresPage{}
 	var err error
-	if d.Catalog, err = h.board.catalog(q.ctx); err != nil {
+	if d.Catalog, err = h.board.Catalog(q.ctx); err != nil {
 		return err
 	}
 	if d.Catalog != nil {
@@ -46,7 +48,7 @@ func (h *Handler) measures(q *request) error {
 	if err != nil {
 		return err
 	}
-	o, err := h.board.overview(q.ctx)
+	o, err := h.board.Overview(q.ctx)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ type measurePage struct {
 }
 
 func (h *Handler) measure(q *request) error {
-	cat, err := h.board.catalog(q.ctx)
+	cat, err := h.board.Catalog(q.ctx)
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func (h *Handler) measure(q *request) error {
 			d.Earlier = append(d.Earlier, c)
 		}
 	}
-	o, err := h.board.overview(q.ctx)
+	o, err := h.board.Overview(q.ctx)
 	if err != nil {
 		return err
 	}
@@ -140,13 +142,13 @@ func (h *Handler) measure(q *request) error {
 	if err := h.fleetLine(q, &d); err != nil {
 		return err
 	}
-	q.render(http.StatusOK, "measure", page{Title: label(m.ID), Section: "measures"}, &d)
+	q.render(http.StatusOK, "measure", page{Title: words.Label(m.ID), Section: "measures"}, &d)
 	return nil
 }
 
 // fleetLine draws the measure over all accounts where weekly roll-ups have it.
 func (h *Handler) fleetLine(q *request, d *measurePage) error {
-	s, err := h.board.get(q.ctx, d.ID, "")
+	s, err := h.board.Get(q.ctx, d.ID, "")
 	if err != nil {
 		return err
 	}
@@ -155,13 +157,13 @@ func (h *Handler) fleetLine(q *request, d *measurePage) error {
 		return nil
 	}
 	first = min(first, len(s.Line)-26)
-	ws := s.columns()
+	ws := s.Columns()
 	for i := first; i < len(s.Line); i++ {
-		d.Table = append(d.Table, tableRow{dayOf(s.Line[i].Start), s.Line[i], told(s.Tallies[i], "account")})
+		d.Table = append(d.Table, tableRow{words.Day(s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
 	d.Chart = chart.Line(d.Question, ws[first:], nil)
-	d.Field = listField(d.Measure).String()
+	d.Field = board.ListField(d.Measure).String()
 	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&fleet=true&measure=%s&field=%s", d.ID, d.Field)
 	d.List = "/accounts?m=" + d.ID + "&sort=figure&desc=1"
 	return nil

@@ -14,7 +14,9 @@ import (
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -25,7 +27,7 @@ type concern struct {
 }
 
 type overviewPage struct {
-	*snapshot
+	*board.Snapshot
 	Headline    string // of the total, in words
 	Chart       template.HTML
 	Growing     [2]int // accounts, of those a word can be said of
@@ -37,7 +39,7 @@ type overviewPage struct {
 	CatchingUp  int
 	Concerns    []concern
 	MoreConcern int
-	Rows        []row
+	Rows        []board.Row
 	Environment string
 	Environs    []string
 	Table       []tableRow
@@ -52,7 +54,7 @@ type tableRow struct {
 
 func (h *Handler) overview(q *request) error {
 	env := q.get("env")
-	s, err := h.board.get(q.ctx, q.get("m"), env)
+	s, err := h.board.Get(q.ctx, q.get("m"), env)
 	if err != nil {
 		return err
 	}
@@ -64,11 +66,11 @@ func (h *Handler) overview(q *request) error {
 		q.render(http.StatusOK, "empty", page{Title: "Overview", Section: "overview"}, nil)
 		return nil
 	}
-	d := overviewPage{snapshot: s, Environment: env, Environs: store.Environments()}
-	d.Headline = told(s.Total, "account")
-	ws := s.columns()
+	d := overviewPage{Snapshot: s, Environment: env, Environs: store.Environments()}
+	d.Headline = words.Told(s.Total, "account")
+	ws := s.Columns()
 	for i := range ws {
-		d.Table = append(d.Table, tableRow{dayOf(s.Line[i].Start), s.Line[i], told(s.Tallies[i], "account")})
+		d.Table = append(d.Table, tableRow{words.Day(s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
 	if s.Measure != nil {
@@ -85,7 +87,7 @@ func (h *Handler) overview(q *request) error {
 		d.MoreConcern, d.Concerns = n-8, d.Concerns[:8]
 	}
 	d.Rows = slices.Clone(s.Rows)
-	slices.SortStableFunc(d.Rows, func(a, b row) int {
+	slices.SortStableFunc(d.Rows, func(a, b board.Row) int {
 		return cmp.Or(accounts.CompareDesc(a.Now, b.Now), strings.Compare(a.Name, b.Name))
 	})
 	d.Rows = d.Rows[:min(12, len(d.Rows))]
@@ -94,8 +96,8 @@ func (h *Handler) overview(q *request) error {
 }
 
 func (d *overviewPage) count() {
-	for i := range d.snapshot.Rows {
-		r := &d.snapshot.Rows[i]
+	for i := range d.Snapshot.Rows {
+		r := &d.Snapshot.Rows[i]
 		switch r.Reading.Word {
 		case accounts.Growing:
 			d.Growing[0]++
@@ -158,7 +160,7 @@ func compareVersions(a, b string) int {
 
 // concerns rank what needs somebody: what was lost or missed first, then by the seats or
 // price that the account's imported attributes give it.
-func concerns(s *snapshot) []concern {
+func concerns(s *board.Snapshot) []concern {
 	var out []concern
 	for i := range s.Rows {
 		r := &s.Rows[i]
@@ -173,10 +175,10 @@ func concerns(s *snapshot) []concern {
 			}
 		}
 		if losses > 0 {
-			add(6, "bad", "Data lost", plural(int(losses), "batch")+" that can never arrive")
+			add(6, "bad", "Data lost", words.Plural(int(losses), "batch")+" that can never arrive")
 		}
 		if w := r.Worst(); w != nil && w.State() == sla.Missed {
-			add(5, "bad", "Service level missed", fmt.Sprintf("%s %% of %s %% in 4 weeks; down %s", share(w.Share), percent(w.Target), seconds(w.Down)))
+			add(5, "bad", "Service level missed", fmt.Sprintf("%s %% of %s %% in 4 weeks; down %s", words.Share(w.Share), words.Percent(w.Target), words.Seconds(w.Down)))
 		}
 		switch r.Reading.Word {
 		case accounts.Silent:
@@ -187,7 +189,7 @@ func concerns(s *snapshot) []concern {
 			add(3, "warn", "Shrinking", "active people: "+r.Reading.Why)
 		}
 		if refused > 0 {
-			add(1, "warn", "Quarantine", "refused: "+plural(int(refused), "batch")+"; see the reasons")
+			add(1, "warn", "Quarantine", "refused: "+words.Plural(int(refused), "batch")+"; see the reasons")
 		}
 	}
 	slices.SortStableFunc(out, func(a, b concern) int {

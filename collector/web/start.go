@@ -60,7 +60,7 @@ func (h *Handler) start(q *request) error { return h.showStart(q, startPage{}, h
 
 func (h *Handler) showStart(q *request, d startPage, status int) error {
 	d.Environs = store.Environments()
-	o, err := h.board.overview(q.ctx)
+	o, err := h.board.Overview(q.ctx)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (h *Handler) waiting(q *request, id exchange.ID) (*waiting, error) {
 			w.Joined, w.CheckedIn = &agents[i], agents[i].LastCheckIn
 		}
 	}
-	cat, err := h.board.catalog(q.ctx)
+	cat, err := h.board.Catalog(q.ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (h *Handler) troubles(q *request) error {
 	if d.Aside, err = h.c.Troubles.Aside(q.ctx, t); err != nil {
 		return err
 	}
-	if d.Overview, err = h.board.overview(q.ctx); err != nil {
+	if d.Overview, err = h.board.Overview(q.ctx); err != nil {
 		return err
 	}
 	at := map[string]int{}

@@ -33,6 +33,8 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector/access"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
@@ -93,7 +95,7 @@ type Handler struct {
 	mux   *http.ServeMux
 	pages map[string]*template.Template
 	asset map[string]asset
-	board *board
+	board *board.Board
 }
 
 type asset struct {
@@ -113,7 +115,7 @@ func New(c Config) (*Handler, error) {
 		c.Fresh = 15 * time.Second
 	}
 	h := &Handler{c: c, mux: http.NewServeMux(), pages: map[string]*template.Template{}, asset: map[string]asset{}}
-	h.board = newBoard(&h.c)
+	h.board = board.New(board.Config{Accounts: c.Accounts, Fleet: c.Fleet, Measurements: c.Measurements, Catalogs: c.Catalogs, Fresh: c.Fresh, Now: c.Now})
 	if err := h.load(); err != nil {
 		return nil, err
 	}
@@ -161,7 +163,7 @@ func (h *Handler) routes() []Route {
 func (h *Handler) Routes() []Route { return h.routes() }
 
 func (h *Handler) load() error {
-	base, err := template.New("layout.html").Funcs(funcs()).Funcs(template.FuncMap{"asset": h.assetURL}).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("layout.html").Funcs(words.Funcs()).Funcs(template.FuncMap{"asset": h.assetURL}).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return fmt.Errorf("reading the templates: %w", err)
 	}
@@ -234,7 +236,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		q := &request{h: h, w: w, r: r, ctx: r.Context()}
 		q.id, _ = h.c.Access.Identify(r)
 		err := &access.Error{Status: http.StatusNotFound, Code: "page_not_found", Message: "There is no page at this address.", Hint: "Start at the overview."}
-		if !known(h.routes(), r.URL.Path, h.mux, r) {
+		if !otherMethod(h.mux, r) {
 			q.fail(err)
 			return
 		}
@@ -244,8 +246,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// known reports whether another method would have found a page.
-func known(_ []Route, _ string, mux *http.ServeMux, r *http.Request) bool {
+// otherMethod reports whether another method would have found a page.
+func otherMethod(mux *http.ServeMux, r *http.Request) bool {
 	other := r.Clone(r.Context())
 	for _, m := range []string{http.MethodGet, http.MethodPost} {
 		other.Method = m
@@ -322,8 +324,8 @@ type menuItem struct {
 func (q *request) menu() []menuItem {
 	m := []menuItem{{"/", "Overview", "overview", ""}, {"/accounts", "Accounts", "accounts", ""}, {"/fleet", "Fleet", "fleet", ""},
 		{"/measures", "Measures", "measures", ""}, {"/quarantine", "Quarantine", "quarantine", ""}, {"/settings", "Settings", "settings", ""}}
-	if o, err := q.h.board.overview(q.ctx); err == nil {
-		m[1].Count, m[2].Count, m[3].Count, m[4].Count = num(o.Accounts), num(o.Installations), num(o.Measures), num(o.Quarantined+o.Losses)
+	if o, err := q.h.board.Overview(q.ctx); err == nil {
+		m[1].Count, m[2].Count, m[3].Count, m[4].Count = words.Num(o.Accounts), words.Num(o.Installations), words.Num(o.Measures), words.Num(o.Quarantined+o.Losses)
 	}
 	return m
 }

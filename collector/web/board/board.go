@@ -1,4 +1,11 @@
-package web
+// Package board sums a measure over all accounts, once for many readers: what lists and the
+// overview show of each account (its weeks, its word, its service level) and of the fleet.
+//
+// Invariants: a snapshot never changes after it was made; all its figures are of one moment
+// and one week; sums are report.Tally over accounts, so that each account counts once; it is
+// at most Config.Fresh old when it is asked for, except while somebody is making the next.
+// It keeps nothing on disk.
+package board
 
 import (
 	"context"
@@ -12,18 +19,29 @@ import (
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// boardWeeks is how far back the lists' small charts go.
-const boardWeeks = 53
+// Config of a board. All but Fresh are required.
+type Config struct {
+	Accounts     store.Accounts
+	Fleet        store.Fleet
+	Measurements store.Measurements
+	Catalogs     store.Catalogs
+	Fresh        time.Duration // how old a snapshot may be; default 15 s
+	Now          func() time.Time
+}
 
-// row is an account as lists show it.
-type row struct {
+// Weeks is how far back the lists' small charts go.
+const Weeks = 53
+
+// Row is an account as lists show it.
+type Row struct {
 	store.AccountRow
-	Points   []accounts.Point // boardWeeks, oldest first, the last is the newest closed week
+	Points   []accounts.Point // Weeks, oldest first, the last is the newest closed week
 	Now      accounts.Point
 	Reading  accounts.Reading
 	Levels   []sla.Level // last 4 weeks, one per objective
@@ -32,7 +50,7 @@ type row struct {
 }
 
 // Worst is the objective that went worst, nil without any.
-func (r *row) Worst() *sla.Level {
+func (r *Row) Worst() *sla.Level {
 	rank := map[sla.State]int{sla.Missed: 4, sla.Open: 3, sla.Kept: 2, sla.NoGoal: 1}
 	var worst *sla.Level
 	for i := range r.Levels {
@@ -45,7 +63,7 @@ func (r *row) Worst() *sla.Level {
 }
 
 // Consent of the account: what its installations let leave about usage.
-func (r *row) Consent() string {
+func (r *Row) Consent() string {
 	word := ""
 	for _, i := range r.Installs {
 		w := "–"
@@ -62,39 +80,30 @@ func (r *row) Consent() string {
 	return word
 }
 
-// snapshot is the whole fleet at a moment, for one measure and environment.
-type snapshot struct {
+// Snapshot is the whole fleet at a moment, for one measure and environment.
+type Snapshot struct {
 	at       time.Time // real time
 	Clock    time.Time // by which silence is judged: virtual with simulated sites
 	Week     int64
 	Catalog  *catalog.Catalog // newest; nil when there is none
 	Measure  *catalog.Measure // nil when the catalog has none for lists
 	Overview store.Overview
-	Rows     []row
+	Rows     []Row
 	Total    report.Tally     // of Week
 	Line     []accounts.Point // of the fleet
 	Tallies  []report.Tally   // of Line
 	Installs []store.Installation
 }
 
-func (s *snapshot) find(key string) *row {
-	for i := range s.Rows {
-		if s.Rows[i].Key == key {
-			return &s.Rows[i]
-		}
-	}
-	return nil
-}
-
-// columns of the fleet's chart, each with what went into it.
-func (s *snapshot) columns() []chart.Week {
-	ws := weeks(s.Line)
+// Columns of the fleet's chart, each with what went into it.
+func (s *Snapshot) Columns() []chart.Week {
+	ws := words.Weeks(s.Line)
 	for i := range ws {
-		figure := figureText(s.Line[i])
+		figure := words.FigureText(s.Line[i])
 		if s.Line[i].Told() {
-			figure = interval(s.Line[i].Interval)
+			figure = words.Interval(s.Line[i].Interval)
 		}
-		ws[i].Read = "week of " + dayOf(s.Line[i].Start) + ": " + figure + " " + told(s.Tallies[i], "account")
+		ws[i].Read = "week of " + words.Day(s.Line[i].Start) + ": " + figure + " " + words.Told(s.Tallies[i], "account")
 	}
 	return ws
 }
@@ -103,12 +112,12 @@ type boardKey struct{ measure, environment string }
 
 type entry struct {
 	mu   sync.Mutex // held while it is made
-	snap *snapshot  // guarded by board.mu
+	snap *Snapshot  // guarded by board.mu
 }
 
-// board remembers snapshots for a while: one reader makes a new one, the others get the old
+// Board remembers snapshots for a while: one reader makes a new one, the others get the old
 // one meanwhile.
-type board struct {
+type Board struct {
 	c  *Config
 	mu sync.Mutex // guards all below
 	by map[boardKey]*entry
@@ -118,12 +127,12 @@ type board struct {
 	catalogs map[exchange.Hash]*catalog.Catalog
 }
 
-func newBoard(c *Config) *board {
-	return &board{c: c, by: map[boardKey]*entry{}, catalogs: map[exchange.Hash]*catalog.Catalog{}}
+func New(c Config) *Board {
+	return &Board{c: &c, by: map[boardKey]*entry{}, catalogs: map[exchange.Hash]*catalog.Catalog{}}
 }
 
-// overview counts, at most as old as Fresh.
-func (b *board) overview(ctx context.Context) (store.Overview, error) {
+// Overview counts, at most as old as Fresh.
+func (b *Board) Overview(ctx context.Context) (store.Overview, error) {
 	b.mu.Lock()
 	o, at := b.counts, b.countsAt
 	b.mu.Unlock()
@@ -140,8 +149,8 @@ func (b *board) overview(ctx context.Context) (store.Overview, error) {
 	return o, nil
 }
 
-// catalog is the newest one, parsed; nil when there is none yet.
-func (b *board) catalog(ctx context.Context) (*catalog.Catalog, error) {
+// Catalog is the newest one, parsed; nil when there is none yet.
+func (b *Board) Catalog(ctx context.Context) (*catalog.Catalog, error) {
 	list, err := b.c.Catalogs.CatalogList(ctx)
 	if err != nil || len(list) == 0 {
 		return nil, err
@@ -167,17 +176,17 @@ func (b *board) catalog(ctx context.Context) (*catalog.Catalog, error) {
 	return c, nil
 }
 
-// clock is the time by which an installation is judged.
-func clockOf(o store.Overview, now time.Time) time.Time {
+// Clock is the time by which an installation is judged.
+func Clock(o store.Overview, now time.Time) time.Time {
 	if !o.Clock.IsZero() {
 		return o.Clock
 	}
 	return now
 }
 
-// get is a snapshot for a measure ("" = the headline) and an environment ("" = all).
-func (b *board) get(ctx context.Context, measure, environment string) (*snapshot, error) {
-	cat, err := b.catalog(ctx)
+// Get is a snapshot for a measure ("" = the headline) and an environment ("" = all).
+func (b *Board) Get(ctx context.Context, measure, environment string) (*Snapshot, error) {
+	cat, err := b.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -239,14 +248,14 @@ func canonicalEnvironment(e string) string {
 	return ""
 }
 
-func (b *board) make(ctx context.Context, measure, environment string) (*snapshot, error) {
-	s := &snapshot{at: b.c.Now()}
+func (b *Board) make(ctx context.Context, measure, environment string) (*Snapshot, error) {
+	s := &Snapshot{at: b.c.Now()}
 	var err error
 	if s.Overview, err = b.c.Fleet.Overview(ctx); err != nil {
 		return nil, fmt.Errorf("counting: %w", err)
 	}
-	s.Clock = clockOf(s.Overview, s.at)
-	if s.Catalog, err = b.catalog(ctx); err != nil {
+	s.Clock = Clock(s.Overview, s.at)
+	if s.Catalog, err = b.Catalog(ctx); err != nil {
 		return nil, err
 	}
 	s.Measure = accounts.Headline(s.Catalog)
@@ -268,7 +277,7 @@ func (b *board) make(ctx context.Context, measure, environment string) (*snapsho
 	return s, nil
 }
 
-func (b *board) rows(ctx context.Context, s *snapshot, environment string) error {
+func (b *Board) rows(ctx context.Context, s *Snapshot, environment string) error {
 	q := store.AccountQuery{Limit: 1000}
 	if environment != "" {
 		q.Filters = []store.Filter{{Attribute: "environment", Op: store.Equal, Value: environment}}
@@ -279,7 +288,7 @@ func (b *board) rows(ctx context.Context, s *snapshot, environment string) error
 			return fmt.Errorf("listing accounts: %w", err)
 		}
 		for _, a := range p.Rows {
-			s.Rows = append(s.Rows, row{AccountRow: a})
+			s.Rows = append(s.Rows, Row{AccountRow: a})
 		}
 		if q.Offset += q.Limit; q.Offset >= p.Total {
 			break
@@ -310,8 +319,8 @@ func (b *board) rows(ctx context.Context, s *snapshot, environment string) error
 	}
 }
 
-// listField is the field of a measure that lists show.
-func listField(m *catalog.Measure) report.Field {
+// ListField is the field of a measure that lists show.
+func ListField(m *catalog.Measure) report.Field {
 	if m == nil {
 		return report.Value
 	}
@@ -337,19 +346,19 @@ func environments(e string) []string {
 	return []string{e}
 }
 
-func (b *board) figures(ctx context.Context, s *snapshot, environment string) error {
+func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) error {
 	s.Week = accounts.ClosedWeek(s.Clock, accounts.Grace(s.Catalog, s.Measure))
 	var all []store.Period
 	if s.Measure != nil {
 		var err error
-		all, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: listField(s.Measure), Environments: environments(environment), Grain: store.Weekly,
-			From: s.Week - 7*(boardWeeks+8), To: s.Week})
+		all, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: ListField(s.Measure), Environments: environments(environment), Grain: store.Weekly,
+			From: s.Week - 7*(Weeks+8), To: s.Week})
 		if err != nil {
 			return fmt.Errorf("reading weekly figures: %w", err)
 		}
 	}
 	s.Week = settled(all, s.Week)
-	from := s.Week - 7*(boardWeeks-1)
+	from := s.Week - 7*(Weeks-1)
 	prefer := ""
 	if s.Measure != nil {
 		prefer = s.Measure.HashString()
@@ -358,7 +367,7 @@ func (b *board) figures(ctx context.Context, s *snapshot, environment string) er
 	for _, p := range all {
 		by[p.Account] = append(by[p.Account], p)
 	}
-	s.Tallies = make([]report.Tally, boardWeeks)
+	s.Tallies = make([]report.Tally, Weeks)
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		r.Points = accounts.Line(by[r.Key], from, s.Week, prefer)
@@ -368,9 +377,9 @@ func (b *board) figures(ctx context.Context, s *snapshot, environment string) er
 		}
 	}
 	for w, t := range s.Tallies {
-		s.Line = append(s.Line, tallyPoint(from+int64(w)*7, t))
+		s.Line = append(s.Line, words.TallyPoint(from+int64(w)*7, t))
 	}
-	s.Total = s.Tallies[boardWeeks-1]
+	s.Total = s.Tallies[Weeks-1]
 	return nil
 }
 
@@ -397,7 +406,7 @@ func settled(all []store.Period, week int64) int64 {
 }
 
 // levels reads the service levels of the last four weeks.
-func (b *board) levels(ctx context.Context, s *snapshot, environment string) error {
+func (b *Board) levels(ctx context.Context, s *Snapshot, environment string) error {
 	if s.Catalog == nil {
 		return nil
 	}
@@ -431,15 +440,16 @@ func (b *board) levels(ctx context.Context, s *snapshot, environment string) err
 	return nil
 }
 
-func (s *snapshot) read() {
+func (s *Snapshot) read() {
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		r.Clock = s.Clock
-		r.Reading = accounts.Read(r.Points, status(r.AccountRow, r.Installs, s.Clock))
+		r.Reading = accounts.Read(r.Points, Status(r.AccountRow, r.Installs, s.Clock))
 	}
 }
 
-func status(a store.AccountRow, installs []store.Installation, clock time.Time) accounts.Status {
+// Status gathers what a reading needs of an account.
+func Status(a store.AccountRow, installs []store.Installation, clock time.Time) accounts.Status {
 	st := accounts.Status{Clock: clock, LastReport: a.LastReport, Closed: a.Closed, Installed: len(installs)}
 	for _, i := range installs {
 		st.EverAsked = st.EverAsked || i.Statement != (exchange.Hash{})

@@ -1,4 +1,4 @@
-package web
+package words
 
 import (
 	"math"
@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/accounts"
-	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 func TestNumbersHaveSeparatorsAndNoSpuriousDecimals(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "−1,234", 12.345: "12.3", 1234.5: "1,234", 0.1234: "0.123", 1e15: "1,000,000,000,000,000"} {
-		if got := num(v); got != want {
+		if got := Num(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
 	}
@@ -21,11 +20,11 @@ func TestNumbersHaveSeparatorsAndNoSpuriousDecimals(t *testing.T) {
 
 func TestAShareIsNeverRoundedUp(t *testing.T) {
 	for v, want := range map[float64]string{1: "100.00", 0.99999: "99.99", 0.999: "99.90", 0.9971: "99.71", 0: "0.00", 0.29: "29.00", 0.57: "57.00"} {
-		if got := share(report.Interval{Lo: v, Hi: v}); got != want {
+		if got := Share(report.Interval{Lo: v, Hi: v}); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
 	}
-	if got := share(report.Interval{Lo: 0.99, Hi: 0.995}); got != "99.00–99.50" {
+	if got := Share(report.Interval{Lo: 0.99, Hi: 0.995}); got != "99.00–99.50" {
 		t.Error(got)
 	}
 }
@@ -50,10 +49,10 @@ func TestFiguresTellTheirForm(t *testing.T) {
 		{p(report.Unknown, 0, 0), "unknown", "unknown, not told"},
 		{partial, "5<em>partial", "5, partial: in 1 installation; 1 withheld"},
 	} {
-		if got := string(figure(c.p)); !strings.Contains(got, c.html) {
+		if got := string(Figure(c.p)); !strings.Contains(got, c.html) {
 			t.Errorf("%+v: %s", c.p, got)
 		}
-		if got := figureText(c.p); got != c.text {
+		if got := FigureText(c.p); got != c.text {
 			t.Errorf("%+v: %s, want %s", c.p, got, c.text)
 		}
 	}
@@ -61,53 +60,8 @@ func TestFiguresTellTheirForm(t *testing.T) {
 	for _, x := range []accounts.Point{p(report.Exact, 400, 400), p(report.Band, 12, 55), p(report.Suppressed, 0, 0), p(report.Unknown, 0, 0), p(report.Unknown, 0, 0)} {
 		sum.Add(x.Form, x.Interval)
 	}
-	if got := interval(sum.Interval) + " " + told(sum, "account"); got != "412–455 in 2 accounts; 1 banded, 1 withheld, 2 silent" {
+	if got := Interval(sum.Interval) + " " + Told(sum, "account"); got != "412–455 in 2 accounts; 1 banded, 1 withheld, 2 silent" {
 		t.Error(got)
-	}
-}
-
-func TestFiltersCompareNumbersAsNumbers(t *testing.T) {
-	a := &store.AccountRow{Account: store.Account{Key: "k", Name: "Nordic Rail", Attributes: map[string]string{"seats": "90", "plan": "Team"}}, Environments: []string{"pilot"}}
-	for text, want := range map[string]bool{"seats>=100": false, "seats>=9": true, "seats<=90": true, "plan=team": true, "plan!=Team": false, "name~rail": true, "price>=1": false, "price!=1": false,
-		"environment=pilot": true, "environment=production": false, "key=k": true} {
-		f, err := parseFilters([]string{text})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := fits(a, f[0]); got != want {
-			t.Errorf("%s: %v", text, got)
-		}
-	}
-	for _, bad := range []string{"", "seats", "=5", "seats<5", "seats>5"} {
-		if _, err := parseFilters([]string{bad}); err == nil {
-			t.Errorf("%q was taken", bad)
-		}
-	}
-}
-
-func TestVersionsAreComparedByTheirNumbers(t *testing.T) {
-	if got := newestVersion(map[string]int{"0.9.0": 1, "0.10.0": 2, "0.2.11": 3}); got != "0.10.0" {
-		t.Error(got)
-	}
-}
-
-func TestSettledWaitsWhileReportsAreUnderWay(t *testing.T) {
-	var all []store.Period
-	tell := func(week int64, n int) {
-		for range n {
-			all = append(all, store.Period{Start: 7 * week, Exact: 1})
-		}
-	}
-	for w := int64(80); w < 98; w++ {
-		tell(w, 10)
-	}
-	tell(98, 6)
-	tell(99, 3)
-	if got := settled(all, 7*99) / 7; got != 98 {
-		t.Errorf("week %d, want 98: it has more than half", got)
-	}
-	if got := settled(nil, 7*99) / 7; got != 99 {
-		t.Errorf("nothing told: week %d", got)
 	}
 }
 

@@ -1,4 +1,9 @@
-package web
+// Package words writes figures the way the pages show them: intervals with their form,
+// shares that are never rounded up, lengths of time, moments in UTC, and the columns of charts.
+//
+// Invariants: exact, band, withheld and unknown are told apart in every output; what is
+// returned as HTML holds escaped text only. It keeps nothing.
+package words
 
 import (
 	"fmt"
@@ -15,20 +20,21 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-func funcs() template.FuncMap {
+// Funcs are the words as templates call them.
+func Funcs() template.FuncMap {
 	return template.FuncMap{
-		"n": numAny, "fig": figure, "figtext": figureText, "when": when, "day": dayOf, "date": date, "since": since, "ago": ago, "formwords": formWords,
+		"n": numAny, "fig": Figure, "figtext": FigureText, "when": When, "day": Day, "date": Date, "since": Since, "ago": Ago, "formwords": formWords,
 		"weeksfrom": func(start, days int64) string {
-			return time.Unix(start*86400, 0).UTC().Format("2 Jan") + " – " + dayOf(start+days-1)
+			return time.Unix(start*86400, 0).UTC().Format("2 Jan") + " – " + Day(start+days-1)
 		}, "path": url.PathEscape,
-		"spark": func(p []accounts.Point) template.HTML { return chart.Spark(weeks(p)) }, "bar": chart.Bar, "forms": chart.Forms,
-		"share": share, "budget": budget, "seconds": seconds, "tone": tone, "bytes": size, "span": accounts.Span, "join": strings.Join,
-		"plural": func(n any, what string) string { return plural(int(whole(n)), what) }, "percentOf": func(f float64) string { return strconv.FormatFloat(f*100, 'f', -1, 64) }, "span2": interval, "skew": skew, "civil": func(d int64) time.Time { return time.Unix(d*86400, 0).UTC() },
+		"spark": func(p []accounts.Point) template.HTML { return chart.Spark(Weeks(p)) }, "bar": chart.Bar, "forms": chart.Forms,
+		"share": Share, "budget": Budget, "seconds": Seconds, "tone": Tone, "bytes": Size, "span": accounts.Span, "join": strings.Join,
+		"plural": func(n any, what string) string { return Plural(int(whole(n)), what) }, "percentOf": func(f float64) string { return strconv.FormatFloat(f*100, 'f', -1, 64) }, "span2": Interval, "skew": skew, "civil": func(d int64) time.Time { return time.Unix(d*86400, 0).UTC() },
 	}
 }
 
-// num writes whole numbers with thousands separators.
-func num[T int | int64 | uint64 | float64](v T) string {
+// Num writes whole numbers with thousands separators.
+func Num[T int | int64 | uint64 | float64](v T) string {
 	f := float64(v)
 	s := strconv.FormatFloat(math.Abs(f), 'f', -1, 64)
 	if math.Abs(f) < 1e15 && f == math.Trunc(f) {
@@ -68,9 +74,9 @@ func whole(v any) int64 {
 
 func numAny(v any) string {
 	if f, ok := v.(float64); ok {
-		return num(f)
+		return Num(f)
 	}
-	return num(whole(v))
+	return Num(whole(v))
 }
 
 // skew is the agent's clock against the collector's.
@@ -95,19 +101,19 @@ func decimals(f float64) int {
 	return 3
 }
 
-// interval writes an interval in figures alone.
-func interval(i report.Interval) string {
+// Interval writes an interval in figures alone.
+func Interval(i report.Interval) string {
 	switch {
 	case math.IsInf(i.Hi, 1):
-		return "≥ " + num(i.Lo)
+		return "≥ " + Num(i.Lo)
 	case i.Known():
-		return num(i.Lo)
+		return Num(i.Lo)
 	}
-	return num(i.Lo) + "–" + num(i.Hi)
+	return Num(i.Lo) + "–" + Num(i.Hi)
 }
 
-// figure shows a figure with its form.
-func figure(p accounts.Point) template.HTML {
+// Figure shows a figure with its form.
+func Figure(p accounts.Point) template.HTML {
 	esc := template.HTMLEscapeString
 	switch {
 	case p.Form == report.Suppressed:
@@ -115,73 +121,73 @@ func figure(p accounts.Point) template.HTML {
 	case !p.Told():
 		return `<span class="st unknown"><i></i>unknown</span>`
 	case p.Partial:
-		return template.HTML(`<span class="int">` + esc(interval(p.Interval)) + `<em>partial</em></span>`) //nolint:gosec // escaped
+		return template.HTML(`<span class="int">` + esc(Interval(p.Interval)) + `<em>partial</em></span>`) //nolint:gosec // escaped
 	case p.Form == report.Exact:
-		return template.HTML(esc(interval(p.Interval))) //nolint:gosec // escaped
+		return template.HTML(esc(Interval(p.Interval))) //nolint:gosec // escaped
 	}
-	return template.HTML(`<span class="int">` + esc(interval(p.Interval)) + `<em>` + esc(p.Form.String()) + `</em></span>`) //nolint:gosec // escaped
+	return template.HTML(`<span class="int">` + esc(Interval(p.Interval)) + `<em>` + esc(p.Form.String()) + `</em></span>`) //nolint:gosec // escaped
 }
 
-// figureText is figure in plain text.
-func figureText(p accounts.Point) string {
+// FigureText is figure in plain text.
+func FigureText(p accounts.Point) string {
 	switch {
 	case p.Form == report.Suppressed:
 		return "withheld, small numbers"
 	case !p.Told():
 		return "unknown, not told"
 	case p.Partial:
-		return interval(p.Interval) + ", partial: " + told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation")
+		return Interval(p.Interval) + ", partial: " + Told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation")
 	case p.Form == report.Exact:
-		return interval(p.Interval)
+		return Interval(p.Interval)
 	}
-	return interval(p.Interval) + ", " + p.Form.String()
+	return Interval(p.Interval) + ", " + p.Form.String()
 }
 
-// told says of a sum what went in: "412–455 in 37 accounts; 9 banded, 2 withheld, 4 silent".
-func told(t report.Tally, what string) string {
+// Told says of a sum what went in: "412–455 in 37 accounts; 9 banded, 2 withheld, 4 silent".
+func Told(t report.Tally, what string) string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
 		word string
 	}{{t.Banded, "banded"}, {t.Suppressed, "withheld"}, {t.Unknown, "silent"}} {
 		if p.n > 0 {
-			parts = append(parts, num(p.n)+" "+p.word)
+			parts = append(parts, Num(p.n)+" "+p.word)
 		}
 	}
-	s := "in " + plural(t.Told(), what)
+	s := "in " + Plural(t.Told(), what)
 	if len(parts) > 0 {
 		s += "; " + strings.Join(parts, ", ")
 	}
 	return s
 }
 
-func plural(n int, what string) string {
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	if strings.HasSuffix(what, "ch") {
 		what += "e"
 	}
-	return num(n) + " " + what + "s"
+	return Num(n) + " " + what + "s"
 }
 
-// tallyPoint is the sum as a figure.
-func tallyPoint(start int64, t report.Tally) accounts.Point {
+// TallyPoint is the sum as a figure.
+func TallyPoint(start int64, t report.Tally) accounts.Point {
 	return accounts.Point{Start: start, Form: t.Form(), Interval: t.Interval, Exact: t.Exact, Banded: t.Banded, Suppressed: t.Suppressed, Unknown: t.Unknown}
 }
 
-func dayOf(civil int64) string { return time.Unix(civil*86400, 0).UTC().Format("2 Jan 2006") }
+func Day(civil int64) string { return time.Unix(civil*86400, 0).UTC().Format("2 Jan 2006") }
 
-// date shows a calendar day of a moment.
-func date(t time.Time) template.HTML {
+// Date shows a calendar day of a moment.
+func Date(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "–"
 	}
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.UTC().Format(time.DateOnly), t.UTC().Format("2 Jan 2006"))) //nolint:gosec // digits and month names
 }
 
-// when shows a moment in UTC; the script turns it into the reader's zone.
-func when(t time.Time) template.HTML {
+// When shows a moment in UTC; the script turns it into the reader's zone.
+func When(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "–"
 	}
@@ -189,8 +195,8 @@ func when(t time.Time) template.HTML {
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-local title="%s UTC">%s UTC</time>`, t.Format(time.RFC3339), t.Format("2 Jan 2006 15:04:05"), t.Format("2 Jan 2006, 15:04"))) //nolint:gosec // digits and month names
 }
 
-// since shows how long ago a moment was by the given clock.
-func since(t, clock time.Time) template.HTML {
+// Since shows how long ago a moment was by the given clock.
+func Since(t, clock time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
 	}
@@ -198,12 +204,12 @@ func since(t, clock time.Time) template.HTML {
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s UTC">%s</time>`, u.Format(time.RFC3339), u.Format("2 Jan 2006 15:04"), accounts.Span(max(0, clock.Sub(t))))) //nolint:gosec // digits and fixed words
 }
 
-// ago is since in a sentence.
-func ago(t, clock time.Time) template.HTML {
+// Ago is since in a sentence.
+func Ago(t, clock time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
 	}
-	return since(t, clock) + " ago"
+	return Since(t, clock) + " ago"
 }
 
 // formWords counts installations by what they tell, without those that are nought.
@@ -214,7 +220,7 @@ func formWords(exact, banded, suppressed, unknown int) string {
 		word string
 	}{{exact, "exact"}, {banded, "banded"}, {suppressed, "withheld"}, {unknown, "unknown"}} {
 		if p.n > 0 {
-			parts = append(parts, num(p.n)+" "+p.word)
+			parts = append(parts, Num(p.n)+" "+p.word)
 		}
 	}
 	if len(parts) == 0 {
@@ -223,22 +229,22 @@ func formWords(exact, banded, suppressed, unknown int) string {
 	return strings.Join(parts, ", ")
 }
 
-// share writes a ratio in per cent. It is cut and never rounded up: 99.996 % is not 100 %.
-func share(i report.Interval) string {
-	lo, hi := percent(i.Lo), percent(i.Hi)
+// Share writes a ratio in per cent. It is cut and never rounded up: 99.996 % is not 100 %.
+func Share(i report.Interval) string {
+	lo, hi := Percent(i.Lo), Percent(i.Hi)
 	if lo == hi {
 		return lo
 	}
 	return lo + "–" + hi
 }
 
-func percent(v float64) string {
+func Percent(v float64) string {
 	p := math.Floor(v*10000+1e-7) / 100
 	return strconv.FormatFloat(p, 'f', 2, 64)
 }
 
-// seconds writes a length of time in two units.
-func seconds(i report.Interval) string {
+// Seconds writes a length of time in two units.
+func Seconds(i report.Interval) string {
 	if i.Known() {
 		return duration(i.Lo)
 	}
@@ -267,19 +273,19 @@ func duration(s float64) string {
 	return fmt.Sprintf("%s%d d %d h", sign, d/86400, d%86400/3600)
 }
 
-// budget writes what is left of the error budget.
-func budget(l sla.Level) string {
+// Budget writes what is left of the error budget.
+func Budget(l sla.Level) string {
 	b, ok := l.Budget()
 	switch {
 	case !ok:
 		return "–"
 	case l.Kind == "slo":
-		return interval(report.Interval{Lo: math.Floor(b.Lo), Hi: math.Floor(b.Hi)}) + " events"
+		return Interval(report.Interval{Lo: math.Floor(b.Lo), Hi: math.Floor(b.Hi)}) + " events"
 	}
-	return seconds(b)
+	return Seconds(b)
 }
 
-func tone(s sla.State) string {
+func Tone(s sla.State) string {
 	switch s {
 	case sla.Kept:
 		return "good"
@@ -291,7 +297,7 @@ func tone(s sla.State) string {
 	return "unknown"
 }
 
-func size(n int) string {
+func Size(n int) string {
 	switch {
 	case n >= 1<<20:
 		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
@@ -301,11 +307,20 @@ func size(n int) string {
 	return strconv.Itoa(n) + " B"
 }
 
-// weeks turns points into columns of a chart.
-func weeks(points []accounts.Point) []chart.Week {
+// Weeks turns points into columns of a chart.
+func Weeks(points []accounts.Point) []chart.Week {
 	out := make([]chart.Week, len(points))
 	for i, p := range points {
-		out[i] = chart.Week{Start: time.Unix(p.Start*86400, 0).UTC(), Form: p.Form, Interval: p.Interval, Read: "week of " + dayOf(p.Start) + ": " + figureText(p)}
+		out[i] = chart.Week{Start: time.Unix(p.Start*86400, 0).UTC(), Form: p.Form, Interval: p.Interval, Read: "week of " + Day(p.Start) + ": " + FigureText(p)}
 	}
 	return out
+}
+
+// Label turns an id into words: active_authors → Active authors.
+func Label(id string) string {
+	s := strings.ReplaceAll(id, "_", " ")
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
