@@ -34,16 +34,17 @@ func (c *Console) healthFacts(q *request) m.Node {
 	if s.Collector == "" {
 		sent, detail = say.State("unknown", "not enrolled"), m.Text("nothing can leave")
 	}
-	journal := "0 %"
+	journal, room := "none", "the recorded events are the journal"
 	if s.Journal.Limit > 0 {
 		journal = say.Share(float64(s.Journal.Bytes) / float64(s.Journal.Limit))
+		room = say.Bytes(s.Journal.Bytes) + " of " + say.Bytes(s.Journal.Limit)
 	}
 	return m.El("section", m.Class("facts"), m.Attr("aria-label", "Now"),
 		say.Fact("State", m.El("span", m.Class("word"), well), m.Textf("version %", s.Version)),
 		say.Fact("You agreed to", m.El("span", m.Class("word"), agreed(s)), m.El("a", m.Href(m.At("/consent")), m.Text("per category"))),
 		say.Fact("Events received", m.Text(say.Whole(s.Events.Received)), m.Group(m.Text("since "), say.Moment(s.Since))),
 		say.Fact("Batches delivered", m.El("span", m.Class("word"), sent), detail),
-		say.Fact("Journal", m.Text(journal), m.Textf("% of %", say.Bytes(s.Journal.Bytes), say.Bytes(s.Journal.Limit))))
+		say.Fact("Journal", m.Text(journal), m.Text(room)))
 }
 
 // agreed is the widest level in force, in a word.

@@ -18,8 +18,8 @@ import (
 )
 
 // patience is how long a page waits for figures; what is not there by then comes with the next
-// load, which the page asks for by itself. It leaves 70 ms of the 200 for the rest.
-const patience = 130 * time.Millisecond
+// load, which the page asks for by itself. It leaves 90 ms of the 200 for the rest.
+const patience = 110 * time.Millisecond
 
 // request is one request with what every page needs.
 type request struct {

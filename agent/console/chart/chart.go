@@ -66,6 +66,9 @@ const (
 
 // Draw is the chart.
 func (c Lines) Draw() m.Node {
+	if len(c.Series) == 0 || len(c.Series[0].Values) == 0 {
+		return m.Group()
+	}
 	h := 150.0
 	if c.Compact {
 		h = 110

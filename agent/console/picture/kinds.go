@@ -75,6 +75,9 @@ func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), al
 	if len(names) > most {
 		names = names[:most]
 	}
+	if len(names) == 0 { // values this version cannot read
+		return
+	}
 	short := map[string]string{} // the tab says which breakdown it is, so the values are enough
 	for _, x := range d.points {
 		short[x.dims] = strings.Join(slices.Collect(func(yield func(string) bool) {

@@ -276,7 +276,10 @@ func (d *drawing) windows() ([]int64, map[int64]int) {
 	}
 	var starts []int64
 	index := map[int64]int{}
-	for s := first; s <= last && len(starts) < 10*mostWindows; s = Step(d.g, s) {
+	for s, n := first, 0; s <= last && n < 1_000_000; s, n = Step(d.g, s), n+1 {
+		if len(starts) == 2*mostWindows {
+			starts = append(starts[:0], starts[mostWindows:]...) // the newest count
+		}
 		starts = append(starts, s)
 	}
 	if len(starts) > mostWindows {
