@@ -30,6 +30,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/console"
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/footprint"
 	"github.com/fieldpost/fieldpost/agent/identity"
 	"github.com/fieldpost/fieldpost/agent/intake"
 	"github.com/fieldpost/fieldpost/agent/intake/otlp"
@@ -268,11 +269,27 @@ func (a *Agent) Run(ctx context.Context) error {
 	run("clock", a.tick)
 	run("probes", a.probes.Run)
 	run("delivery", a.deliver)
+	run("footprint", a.trim)
 	a.log.Info("agent is running", "listen", listeners.intake.Addr().String(), "console", a.cfg.Settings.Console)
 	<-ctx.Done()
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
+	}
+	return nil
+}
+
+// trimAfter is when the start is over: the console has been looked at, the first delivery is made.
+const trimAfter = 5 * time.Second
+
+// trim gives back, once, what only the start needed. An agent that cannot is only larger.
+func (a *Agent) trim(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(trimAfter):
+		if err := footprint.Trim(); err != nil {
+			a.log.Debug("giving back memory", "error", err)
+		}
 	}
 	return nil
 }
