@@ -54,17 +54,21 @@ type tableRow struct {
 
 func (h *Handler) overview(q *request) error {
 	env := q.get("env")
-	s, err := h.board.Get(q.ctx, q.get("m"), env)
+	o, err := h.board.Overview(q.ctx)
 	if err != nil {
 		return err
 	}
-	if s.Overview.Installations == 0 {
+	if o.Installations == 0 {
 		if q.id.Role.Includes(access.Admin) {
 			http.Redirect(q.w, q.r, "/start", http.StatusSeeOther)
 			return nil
 		}
 		q.render(http.StatusOK, "empty", page{Title: "Overview", Section: "overview"}, nil)
 		return nil
+	}
+	s, err := h.board.Get(q.ctx, q.get("m"), env)
+	if err != nil {
+		return err
 	}
 	d := overviewPage{Snapshot: s, Environment: env, Environs: store.Environments()}
 	d.Headline = words.Told(s.Total, "account")

@@ -82,8 +82,9 @@ type Config struct {
 	// shown once.
 	MakeToken func(ctx context.Context, r TokenRequest) (text string, id exchange.ID, err error)
 
-	// Fresh is how long what was summed over all accounts may be shown. Default 15 s: a board
-	// of 1,000 accounts takes about a second to sum, and the page says when it was.
+	// Fresh is how long what was summed over all accounts is shown before it is summed again,
+	// behind the reader's back. Default 15 s: 1,000 accounts take about a second, and the
+	// page says when it was.
 	Fresh time.Duration
 	Log   *slog.Logger     // default: none
 	Now   func() time.Time // default time.Now
@@ -124,6 +125,12 @@ func New(c Config) (*Handler, error) {
 	}
 	h.mux.HandleFunc("GET /static/{name}", h.static)
 	return h, nil
+}
+
+// Close ends what is being summed behind the pages. Call it before the store is closed.
+func (h *Handler) Close() error {
+	h.board.Close()
+	return nil
 }
 
 // Route is a page, with the least role that may see it.

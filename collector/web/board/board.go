@@ -2,8 +2,9 @@
 // overview show of each account (its weeks, its word, its service level) and of the fleet.
 //
 // Invariants: a snapshot never changes after it was made; all its figures are of one moment
-// and one week; sums are report.Tally over accounts, so that each account counts once; it is
-// at most Config.Fresh old when it is asked for, except while somebody is making the next.
+// and one week; sums are report.Tally over accounts, so that each account counts once. A
+// reader who finds a snapshot older than Config.Fresh gets it at once while the next is
+// made; one older than staleAfter is waited for. Close ends what is being made and waits.
 // It keeps nothing on disk.
 package board
 
@@ -31,9 +32,12 @@ type Config struct {
 	Fleet        store.Fleet
 	Measurements store.Measurements
 	Catalogs     store.Catalogs
-	Fresh        time.Duration // how old a snapshot may be; default 15 s
+	Fresh        time.Duration // a snapshot older than this is made anew; default 15 s
 	Now          func() time.Time
 }
+
+// staleAfter is how old a snapshot may be shown at all: pages that are open ask every 15 s.
+const staleAfter = 5 * time.Minute
 
 // Weeks is how far back the lists' small charts go.
 const Weeks = 53
@@ -82,7 +86,7 @@ func (r *Row) Consent() string {
 
 // Snapshot is the whole fleet at a moment, for one measure and environment.
 type Snapshot struct {
-	at       time.Time // real time
+	At       time.Time // real time
 	Clock    time.Time // by which silence is judged: virtual with simulated sites
 	Week     int64
 	Catalog  *catalog.Catalog // newest; nil when there is none
@@ -125,10 +129,16 @@ type Board struct {
 	counts   store.Overview
 	countsAt time.Time
 	catalogs map[exchange.Hash]*catalog.Catalog
+
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
+	making sync.WaitGroup
 }
 
 func New(c Config) *Board {
-	return &Board{c: &c, by: map[boardKey]*entry{}, catalogs: map[exchange.Hash]*catalog.Catalog{}}
+	b := &Board{c: &c, by: map[boardKey]*entry{}, catalogs: map[exchange.Hash]*catalog.Catalog{}}
+	b.ctx, b.stop = context.WithCancel(context.Background())
+	return b
 }
 
 // Overview counts, at most as old as Fresh.
@@ -202,14 +212,18 @@ func (b *Board) Get(ctx context.Context, measure, environment string) (*Snapshot
 	}
 	snap := e.snap
 	b.mu.Unlock()
-	if snap != nil && b.c.Now().Sub(snap.at) < b.c.Fresh {
-		return snap, nil
+	if snap != nil {
+		switch age := b.c.Now().Sub(snap.At); {
+		case age < b.c.Fresh:
+			return snap, nil
+		case age < staleAfter:
+			if e.mu.TryLock() { // else somebody is at it
+				b.behind(e, k)
+			}
+			return snap, nil
+		}
 	}
-	if snap != nil && !e.mu.TryLock() {
-		return snap, nil // somebody is at it
-	} else if snap == nil {
-		e.mu.Lock()
-	}
+	e.mu.Lock()
 	defer e.mu.Unlock()
 	b.mu.Lock()
 	if e.snap != snap { // made while we waited
@@ -226,6 +240,28 @@ func (b *Board) Get(ctx context.Context, measure, environment string) (*Snapshot
 	e.snap = made
 	b.mu.Unlock()
 	return made, nil
+}
+
+// behind makes the next snapshot while the reader goes on with the last; it unlocks e.mu.
+func (b *Board) behind(e *entry, k boardKey) {
+	b.making.Go(func() {
+		defer e.mu.Unlock()
+		ctx, stop := context.WithTimeout(b.ctx, time.Minute)
+		defer stop()
+		made, err := b.make(ctx, k.measure, k.environment)
+		if err != nil {
+			return // the reader who finds it too old makes it again and is told
+		}
+		b.mu.Lock()
+		e.snap = made
+		b.mu.Unlock()
+	})
+}
+
+// Close ends what is being made and waits for it. The store can be closed afterwards.
+func (b *Board) Close() {
+	b.stop()
+	b.making.Wait()
 }
 
 // canonical is "" for the headline and for what the catalog does not hold, so that one
@@ -249,12 +285,12 @@ func canonicalEnvironment(e string) string {
 }
 
 func (b *Board) make(ctx context.Context, measure, environment string) (*Snapshot, error) {
-	s := &Snapshot{at: b.c.Now()}
+	s := &Snapshot{At: b.c.Now()}
 	var err error
 	if s.Overview, err = b.c.Fleet.Overview(ctx); err != nil {
 		return nil, fmt.Errorf("counting: %w", err)
 	}
-	s.Clock = Clock(s.Overview, s.at)
+	s.Clock = Clock(s.Overview, s.At)
 	if s.Catalog, err = b.Catalog(ctx); err != nil {
 		return nil, err
 	}

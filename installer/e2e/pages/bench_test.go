@@ -33,8 +33,8 @@ func BenchmarkPages(b *testing.B) {
 				case "fleet":
 					path = fmt.Sprintf(path, i%20+1)
 				}
-				// Nothing is remembered longer than Fresh by the site's own clock: move it on, so
-				// that the first of each hundred pays for the sum over all accounts.
+				// The site's clock moves on, so that every hundredth reader finds the sum over all
+				// accounts too old.
 				s.clock = func() time.Time { return now().Add(time.Duration(i/100) * time.Minute) }
 				at := time.Now()
 				status, body, _ := get(b, c, s.URL+path)

@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/fieldpost/fieldpost/collector/access"
+	"github.com/fieldpost/fieldpost/collector/web"
 	"github.com/fieldpost/fieldpost/installer/e2e/seed"
 )
 
@@ -220,6 +221,11 @@ func TestShots(t *testing.T) {
 		s := newSite(t, &seed.Config{})
 		signIn(t, ctx, s, "root", access.Admin)
 		base = s.URL
+		token, id, err := s.makeToken(t.Context(), web.TokenRequest{Account: "acme", Installation: "main", Environment: "pilot", By: "root", Life: time.Hour})
+		if err != nil || token == "" {
+			t.Fatal(err)
+		}
+		paths = append(paths, "/start/"+id.String(), "/login/"+strings.Repeat("A", 43), "/nowhere")
 	}
 	only := os.Getenv("FIELDPOST_SHOTS_ONLY")
 	for _, a := range paths {

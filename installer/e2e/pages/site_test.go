@@ -87,6 +87,7 @@ func serve(t testing.TB, st *sqlite.Store) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { s.web.Close() }) //nolint:errcheck // it has none
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api)
 	mux.Handle("/", s.web)
