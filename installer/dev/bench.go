@@ -19,9 +19,11 @@ type Env struct {
 	Root  string // of the module
 	Dir   string // on the disk that is measured; rows clean up after themselves
 	Count int    // repetitions, of which the median counts
+
+	printed map[goBench]string // what Go benchmarks printed that several rows look at; may be nil
 }
 
-// Row is one line of the table. Exactly one of AtLeast and AtMost is set. A
+// Row is one line of the table. At most one of AtLeast and AtMost is set. A
 // target is printed beside the figure; it never fails the run.
 type Row struct {
 	Name    string
@@ -63,7 +65,7 @@ func bench(ctx context.Context, root string, args []string, stdout, stderr io.Wr
 		return 1
 	}
 	defer os.RemoveAll(work)
-	return measure(ctx, Env{Root: root, Dir: work, Count: *count}, chosen, stdout, stderr)
+	return measure(ctx, Env{Root: root, Dir: work, Count: *count, printed: map[goBench]string{}}, chosen, stdout, stderr)
 }
 
 func measure(ctx context.Context, env Env, chosen []Row, stdout, stderr io.Writer) int {
@@ -114,10 +116,7 @@ func table(w io.Writer, chosen []Row, results []outcome) {
 			figure, reached, note = "-", "no figure", "see below"
 		default:
 			figure, note = number(results[i].Figure), results[i].Note
-			reached = "no"
-			if r.reached(results[i].Figure) {
-				reached = "yes"
-			}
+			reached = r.reached(results[i].Figure)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.target(), figure, r.Unit, reached, note)
 	}
@@ -125,17 +124,23 @@ func table(w io.Writer, chosen []Row, results []outcome) {
 }
 
 func (r Row) target() string {
-	if r.AtMost > 0 {
+	switch {
+	case r.AtMost > 0:
 		return "≤ " + number(r.AtMost)
+	case r.AtLeast > 0:
+		return "≥ " + number(r.AtLeast)
 	}
-	return "≥ " + number(r.AtLeast)
+	return "-"
 }
 
-func (r Row) reached(figure float64) bool {
-	if r.AtMost > 0 {
-		return figure <= r.AtMost
+func (r Row) reached(figure float64) string {
+	switch {
+	case r.AtMost == 0 && r.AtLeast == 0:
+		return "-"
+	case r.AtMost > 0 && figure > r.AtMost, figure < r.AtLeast:
+		return "no"
 	}
-	return figure >= r.AtLeast
+	return "yes"
 }
 
 // number prints three significant digits and thousands separators.

@@ -11,37 +11,64 @@ import (
 	"strings"
 )
 
-// goBench returns a row's Run that takes one metric of one Go benchmark, e.g.
-// goBench("./agent/journal", "BenchmarkAppend/batch=100", "events/s"). The
-// benchmark's state goes into Env.Dir by TMPDIR, so that it meets the disk that
-// is measured. The median of Env.Count runs is the figure, the range the note.
-func goBench(pkg, name, metric string) func(context.Context, Env) (Result, error) {
+// goBench is one Go benchmark, e.g. {"./agent/journal", "BenchmarkAppend/batch=100", ""}. The
+// benchmark's state goes into Env.Dir by TMPDIR, so that it meets the disk that is measured.
+type goBench struct {
+	pkg, name string
+	time      string // as -benchtime; default 2s
+}
+
+// metric returns a row's Run that takes one metric of the benchmark: the median of Env.Count runs is
+// the figure, the range and the medians of the metrics in also are the note. Rows of one
+// benchmark share its runs.
+func (g goBench) metric(name string, also ...string) func(context.Context, Env) (Result, error) {
 	return func(ctx context.Context, env Env) (Result, error) {
-		parts := strings.Split(name, "/")
-		for i, p := range parts {
-			parts[i] = "^" + regexp.QuoteMeta(p) + "$"
-		}
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", strings.Join(parts, "/"),
-			"-benchtime", "2s", "-count", strconv.Itoa(env.Count), pkg)
-		cmd.Dir = env.Root
-		cmd.Env = append(os.Environ(), "TMPDIR="+env.Dir)
-		text, err := cmd.CombinedOutput()
+		text, err := g.run(ctx, env)
 		if err != nil {
-			return Result{}, fmt.Errorf("running %s of %s: %w\n%s", name, pkg, err, text)
+			return Result{}, err
 		}
-		values := metrics(string(text), metric)
+		values := metrics(text, name)
 		if len(values) == 0 {
-			return Result{}, fmt.Errorf("reading %s of %s in %s: no such benchmark or metric in\n%s", metric, name, pkg, text)
+			return Result{}, fmt.Errorf("reading %s of %s in %s: no such benchmark or metric in\n%s", name, g.name, g.pkg, text)
 		}
-		slices.Sort(values)
-		return Result{
-			Figure: values[len(values)/2],
-			Note:   fmt.Sprintf("%s … %s in %d runs", number(values[0]), number(values[len(values)-1]), len(values)),
-		}, nil
+		note := fmt.Sprintf("%s … %s in %d runs", number(values[0]), number(values[len(values)-1]), len(values))
+		for _, other := range also {
+			if v := metrics(text, other); len(v) > 0 {
+				note += fmt.Sprintf("; %s %s", number(v[len(v)/2]), other)
+			}
+		}
+		return Result{Figure: values[len(values)/2], Note: note}, nil
 	}
 }
 
-// metrics returns the values of one metric in go test's output, whose lines are
+// run runs the benchmark, unless env remembers what it printed.
+func (g goBench) run(ctx context.Context, env Env) (string, error) {
+	if text, ok := env.printed[g]; ok {
+		return text, nil
+	}
+	parts := strings.Split(g.name, "/")
+	for i, p := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+	}
+	span := g.time
+	if span == "" {
+		span = "2s"
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", strings.Join(parts, "/"),
+		"-benchtime", span, "-count", strconv.Itoa(env.Count), "-timeout", "30m", g.pkg)
+	cmd.Dir = env.Root
+	cmd.Env = append(os.Environ(), "TMPDIR="+env.Dir)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("running %s of %s: %w\n%s", g.name, g.pkg, err, text)
+	}
+	if env.printed != nil {
+		env.printed[g] = string(text)
+	}
+	return string(text), nil
+}
+
+// metrics returns the values of one metric in go test's output, in ascending order, whose lines are
 // "BenchmarkX-2  100  123 ns/op  456 events/s".
 func metrics(text, metric string) []float64 {
 	var values []float64
@@ -59,5 +86,6 @@ func metrics(text, metric string) []float64 {
 			}
 		}
 	}
+	slices.Sort(values)
 	return values
 }

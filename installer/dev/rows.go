@@ -8,22 +8,32 @@ import (
 	"path/filepath"
 )
 
-// rows are DELIVERY's table in first form. A new row is five lines: its name,
-// unit, target and a Run, mostly a goBench.
+// rows are DELIVERY's table in first form. A new row is a few lines: its name,
+// unit, target and a Run, mostly a goBench's.
 func rows() []Row {
+	accept100 := goBench{"./installer/e2e/bench", "BenchmarkAccept/batch=100", "3s"}
+	accept10 := goBench{"./installer/e2e/bench", "BenchmarkAccept/batch=10", "3s"}
+	idle := goBench{"./installer/e2e/bench", "BenchmarkIdle", "1x"}
+	replay := goBench{"./installer/e2e/bench", "BenchmarkReplay", "1x"}
+	freeze := goBench{"./protocol/batch", "BenchmarkFreeze/hourly", ""}
+	batches := goBench{"./collector", "BenchmarkBatches", ""}
+	account := goBench{"./installer/e2e/pages", "BenchmarkPages/account", "200x"}
+	fold := goBench{"./installer/e2e/oracle", "BenchmarkFold/rush", ""}
 	return []Row{
-		{
-			Name: "durable append, batches of 100", Unit: "records/s", AtLeast: 100_000,
-			Run: durableAppend(100),
-		},
-		{
-			Name: "durable append, batches of 10", Unit: "records/s", AtLeast: 40_000,
-			Run: durableAppend(10),
-		},
-		{
-			Name: "agent program, linux/amd64, stripped", Unit: "bytes", AtMost: 15_000_000,
-			Run: stripped("./installer/cmd/fieldpost-agent"),
-		},
+		{Name: "durable append, batches of 100", Unit: "records/s", AtLeast: 100_000, Run: durableAppend(100)},
+		{Name: "durable append, batches of 10", Unit: "records/s", AtLeast: 40_000, Run: durableAppend(10)},
+		{Name: "durable accept, batches of 100", Unit: "events/s", AtLeast: 100_000, Run: accept100.metric("events/s")},
+		{Name: "durable accept, batches of 10", Unit: "events/s", AtLeast: 40_000, Run: accept10.metric("events/s", "agent-us/event")},
+		{Name: "agent's processor time an event, in → measured → on disk", Unit: "µs", AtMost: 2.5, Run: accept100.metric("agent-us/event")},
+		{Name: "agent's memory after that load", Unit: "MB", AtMost: 60, Run: accept100.metric("MB")},
+		{Name: "agent's memory, idle", Unit: "MB", AtMost: 15, Run: idle.metric("MB", "anonymous-MB")},
+		{Name: "agent program, linux/amd64, stripped", Unit: "bytes", AtMost: 15_000_000, Run: stripped("./installer/cmd/fieldpost-agent")},
+		{Name: "bytes on the wire a cell, hourly batches", Unit: "bytes", AtMost: 4, Run: freeze.metric("bytes/cell", "cells/batch", "ns/cell")},
+		{Name: "collector, batches of 300 cells: HTTPS → synced stream → store", Unit: "batches/s", AtLeast: 300, Run: batches.metric("batches/s", "cells/s")},
+		{Name: "collector, acknowledgement at that rate, p99", Unit: "ms", AtMost: 50, Run: batches.metric("ack-p99-ms", "ack-p50-ms")},
+		{Name: "account page, 1,000 installations × 1 year, p95", Unit: "ms", AtMost: 200, Run: account.metric("p95-ms", "p50-ms")},
+		{Name: "fold, an event", Unit: "ns", Run: fold.metric("ns/event", "MB-held")},
+		{Name: "replay of the 35 recorded installations", Unit: "s", AtMost: 60, Run: replay.metric("s", "events/s")},
 	}
 }
 

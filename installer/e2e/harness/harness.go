@@ -27,8 +27,8 @@ const binaries = "FIELDPOST_E2E_BIN"
 // "fieldpost-agent")). A folder that is set already is used as it is.
 func Main(m *testing.M, programs ...string) int { return main(m, race, programs) }
 
-// MainPlain is Main for tests that put much through the programs: they are built without the race
-// detector even where the tests have it.
+// MainPlain is Main for tests that put much through the programs: they are built as they are shipped,
+// without the race detector even where the tests have it.
 func MainPlain(m *testing.M, programs ...string) int { return main(m, false, programs) }
 
 func main(m *testing.M, race bool, programs []string) int {
@@ -60,6 +60,8 @@ func build(dir string, race bool, programs []string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator)}
 	if race {
 		args = append(args, "-race")
+	} else {
+		args = append(args, "-trimpath", "-ldflags", "-s -w")
 	}
 	for _, p := range programs {
 		args = append(args, "github.com/fieldpost/fieldpost/installer/cmd/"+p)

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// clients are the connections of the load; a client waits for its answer before it sends again.
+const clients = 32
+
+// BenchmarkAccept is DELIVERY's rows 1 to 4 on the whole agent: requests over HTTP/1.1 on loopback, every event
+// with a messageId of its own, 200 after fdatasync. An operation is a request. events/s is what
+// was accepted; agent-us/event the processor time of the agent until all of it is measured and
+// on disk; MB what it holds then. The load shares the machine: it sends prepared bodies in which only
+// the messageIds change.
+func BenchmarkAccept(b *testing.B) {
+	for _, size := range []int{100, 10} {
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) { accept(b, size) })
+	}
+}
+
+func accept(b *testing.B, size int) {
+	a := site(b)
+	before := cpu(b, a)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	for i := range clients {
+		wg.Go(func() {
+			if err := load(a.Listen, i, size, &left); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	events := b.N * size
+	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+	counts, _ := a.Received(uint64(events), 0)
+	if n := counts.Reasons["measured"]; n != uint64(events) {
+		b.Errorf("%d of %d events were measured: %+v", n, events, counts)
+	}
+	b.ReportMetric(float64((cpu(b, a)-before).Nanoseconds())/1000/float64(events), "agent-us/event")
+	b.ReportMetric(megabytes(b, a, "VmRSS"), "MB")
+	a.Stop()
+}
+
+// load sends until nothing is left, one request after the other on one connection.
+func load(addr string, client, size int, left *atomic.Int64) error {
+	request, ids := prepared(client, size)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for n := uint64(0); left.Add(-1) >= 0; n++ {
+		for _, at := range ids {
+			for i := range 8 {
+				request[at+i] = "0123456789abcdef"[n>>(4*(7-i))&15]
+			}
+		}
+		if _, err := c.Write(request); err != nil {
+			return err
+		}
+		if err := answered(in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answered reads one answer; its body is short and its length known.
+func answered(in *bufio.Reader) error {
+	length := 0
+	for first := true; ; first = false {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		switch {
+		case first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200")):
+			return fmt.Errorf("answered %q", line)
+		case bytes.HasPrefix(line, []byte("Content-Length: ")):
+			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[16:]))); err != nil {
+				return err
+			}
+		case len(line) <= 2:
+			_, err := io.CopyN(io.Discard, in, int64(length))
+			return err
+		}
+	}
+}
+
+// prepared is a request as an SDK sends it, and where the changing part of each messageId stands.
+func prepared(client, size int) (request []byte, ids []int) {
+	var body bytes.Buffer
+	body.WriteString(`{"batch":[`)
+	for i := range size {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		fmt.Fprintf(&body, `{"type":"track","messageId":"%08x-%04x-4000-8000-`, client, i)
+		ids = append(ids, body.Len())
+		fmt.Fprintf(&body, `00000000","userId":"user-%06d","event":"Change Authored","timestamp":"%s",`+
+			`"context":{"library":{"name":"analytics-go","version":"3.3.0"}},`+
+			`"properties":{"area":"code","files":%d,"title":"a title that is dropped"}}`,
+			i*7+client*1000, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), i)
+	}
+	fmt.Fprintf(&body, `],"sentAt":"%s"}`, time.Now().UTC().Format(time.RFC3339Nano))
+	head := fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", body.Len())
+	for i := range ids {
+		ids[i] += len(head)
+	}
+	return append([]byte(head), body.Bytes()...), ids
+}
