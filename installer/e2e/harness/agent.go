@@ -211,6 +211,9 @@ func (a *Agent) Kill() {
 	a.cmd = nil
 }
 
+// Pid is the running process'.
+func (a *Agent) Pid() int { return a.cmd.Process.Pid }
+
 // Site asks the running agent through its control socket.
 func (a *Agent) Site() *control.Client {
 	a.tb.Helper()
