@@ -210,7 +210,7 @@ func (c *Console) oneBody(q *request, v *view, ms control.Measure, book *catalog
 	p := picture.Draw(ms, book, grain, a.Lines, q.status.Now, true)
 	at := m.At("/use/{}", ms.ID).With("grain", grain).With("by", by)
 	table := m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text("Figures")), m.El("span", m.Class("note"), m.Text(say.Plural(p.Rows, "window", "windows")+", newest first"))),
-		p.Table(q.number("p"), 60, true), say.Pages(at, "p", q.number("p"), 60, p.Rows))
+		p.Table(q.number("p"), rowsPerPage, true), say.Pages(at, "p", q.number("p"), rowsPerPage, p.Rows))
 	if p.Hidden != "" {
 		return m.Group(say.Card("Measured and not shown", nil, m.El("p", p.Why, m.Text(" "), m.Text(say.Sentence(p.Hidden)))), m.When(p.Rows > 0, table))
 	}
