@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -83,6 +84,7 @@ type Agent struct {
 	policy   egress.Policy // as the fold has seen it: by the records applied so far
 	applied  uint64        // the newest record applied
 	saved    time.Time     // of the last checkpoint, real time
+	unsaved  error         // why the last checkpoint failed; nil: it did not
 	catalogs map[exchange.Hash]*catalog.Catalog
 	current  *catalog.Catalog // in force; nil: none
 	stays    []control.Line   // figures of the newest closed windows that do not leave
@@ -93,10 +95,10 @@ type Agent struct {
 	send sync.Mutex // one delivery at a time
 }
 
-// Exists reports whether a state stands in dir.
+// Exists reports whether a state stands in dir, be it one that cannot be read: opening that says why.
 func Exists(dir string) bool {
 	_, err := identity.Peek(durable.OS(), dir)
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // Open opens the state directory of cfg, or makes it, and brings the fold up to the journal's

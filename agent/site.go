@@ -232,11 +232,23 @@ func (a *Agent) tail(ctx context.Context) error {
 		if err := a.step(no, r); err != nil {
 			return err
 		}
-		if time.Since(a.saved) < checkpointEvery {
-			return nil
+		if time.Since(a.saved) >= checkpointEvery {
+			a.save()
 		}
-		return a.checkpoint()
+		return nil
 	})
+}
+
+// save writes a checkpoint in passing. A full disk must not stop the agent: what the fold holds beyond
+// the last checkpoint stands in the journal, and the next one may find room.
+func (a *Agent) save() {
+	err := a.checkpoint()
+	if err != nil {
+		a.log.Warn("checkpoint not written", "error", err, "next_try", checkpointEvery)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.saved = time.Now()
 }
 
 // tick lets time close windows, through the journal: a record a minute.
@@ -259,12 +271,13 @@ func (a *Agent) tick(ctx context.Context) error {
 }
 
 // checkpoint commits fold, gate and shelf, and lets go of what the journal no longer needs.
-func (a *Agent) checkpoint() error {
+func (a *Agent) checkpoint() (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.store == nil {
 		return nil
 	}
+	defer func() { a.unsaved = err }()
 	gate, err := a.gate.Save()
 	if err != nil {
 		return err

@@ -107,6 +107,9 @@ func (a *Agent) warnings(s control.Status, d delivery) (out []control.Warning) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.unsaved != nil {
+		add("state_not_saved", "the state could not be saved: "+a.unsaved.Error(), "make room on the disk, and look at the rights on the state directory; nothing that was accepted is lost")
+	}
 	for _, p := range a.cfg.Settings.Probes {
 		if a.current != nil && a.current.Probe(p.ID) < 0 {
 			add("probe_unknown", fmt.Sprintf("the catalog names no check %q, so it does not run", p.ID), "rename it in probes")

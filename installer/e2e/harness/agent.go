@@ -43,13 +43,14 @@ type Agent struct {
 	binary string
 	cmd    *exec.Cmd
 	done   chan error
+	client *Client // one, so that its connections are used again
 }
 
 // NewAgent prepares a site; nothing runs yet.
 func NewAgent(tb testing.TB, o Options) *Agent {
 	tb.Helper()
 	dir := tb.TempDir()
-	a := &Agent{tb: tb, o: o, State: o.State, config: filepath.Join(dir, "agent.yaml"), binary: Binary(tb, "fieldpost-agent"), Log: &Log{}}
+	a := &Agent{tb: tb, o: o, State: o.State, config: filepath.Join(dir, "agent.yaml"), binary: Binary(tb, "fieldpost-agent"), Log: &Log{}, client: NewClient(tb, o.Net)}
 	if a.State == "" {
 		a.State = filepath.Join(dir, "state")
 	}
@@ -277,16 +278,14 @@ func (a *Agent) Exact(measure, grain string, args ...string) []Line {
 // Post sends a body to the intake; headers come in pairs. It gives status, answer and headers.
 func (a *Agent) Post(path, body string, headers ...string) (int, string, http.Header) {
 	a.tb.Helper()
-	return a.client().Post(a.tb, "http://"+a.Listen+path, body, headers...)
+	return a.client.Post(a.tb, "http://"+a.Listen+path, body, headers...)
 }
 
 // Get fetches a page of the console.
 func (a *Agent) Get(url string) (int, string) {
 	a.tb.Helper()
-	return a.client().Get(a.tb, url)
+	return a.client.Get(a.tb, url)
 }
-
-func (a *Agent) client() *Client { return NewClient(a.tb, a.o.Net) }
 
 // Log is what a process writes, readable while it does.
 type Log struct {
