@@ -267,10 +267,13 @@ func conformCheckIn(t *testing.T, c Collector) {
 		t.Error("the catalog was handed out again")
 	}
 	s.Send(t, s.Freeze(t, Windows(0, 3)), exchange.Accepted)
-	for _, th := range s.CheckIn(t, conformHash(t)).Through {
-		if th.Epoch == s.epoch && th.Queued == 1 {
-			return
+	for range 500 { // a collector may say so only once it is in the store
+		for _, th := range s.CheckIn(t, conformHash(t)).Through {
+			if th.Epoch == s.epoch && th.Queued == 1 {
+				return
+			}
 		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	t.Error("the check-in does not say what has arrived")
 }
