@@ -111,7 +111,7 @@ func (c Lines) scale(steps []float64, h float64, y func(float64) float64) m.Node
 	for _, s := range steps {
 		widest = max(widest, utf8.RuneCountInString(c.Write(s)))
 	}
-	width := float64(widest)*6.5 + 8 // 11 px letters are at most 6.5 px wide in digits
+	width := float64(widest)*7.2 + 8 // digits and units of 11 px take at most 7.2 px each
 	items := []m.Item{m.Class("scale"), m.Num("width", width), m.Num("height", h+bottom)}
 	for _, s := range steps {
 		items = append(items, m.El("text", m.Num("x", width-8), m.Num("y", y(s)+4), m.Attr("text-anchor", "end"), m.Text(c.Write(s))))

@@ -163,7 +163,7 @@ func (d *drawing) histogram(p *Picture, last point) {
 	}
 	p.Number, p.Note = m.Text(say.Amount(value(last.parts.Count))), "samples ·"
 	if lo, hi, ok := quantile(last.parts.Buckets, d.bounds, 0.95); ok {
-		p.Number, p.Note = say.Interval(lo, hi, d.amount, "95 %"), "of "+say.Amount(value(last.parts.Count))+" are at or below ·"
+		p.Number, p.Note = say.Interval(lo, hi, d.amount, "p95"), "of "+say.Amount(value(last.parts.Count))+" samples ·"
 	}
 	c := chart.Lines{Label: d.ms.Question + " Where the 95th percentile lies. Chart; the table is below it.", Series: []chart.Series{s}, Ticks: d.labels(starts), Write: d.amount}
 	p.Chart, p.marks = c.Draw(), marks(c.Series)
