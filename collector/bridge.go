@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/ingest"
+	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/stream"
 	"github.com/fieldpost/fieldpost/collector/writer"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -31,6 +33,40 @@ func (a answers) Answer(w http.ResponseWriter, r *http.Request, status int, v an
 	h.Set(exchange.HeaderSignature, exchange.SignAnswer(status, r.URL.Path, r.Header.Get(exchange.HeaderNonce), body, a.key))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the caller is gone; it will ask again
+}
+
+// agentRoute is one of the agents' paths.
+type agentRoute struct {
+	method  string
+	handler http.Handler
+}
+
+// agentRoutes takes everything below /agent before the pages can: what is answered there is
+// signed JSON, also for a path that is none. Paths are compared as they came; nothing is
+// cleaned, since a redirect would not be signed.
+func agentRoutes(ans answers, routes map[string]agentRoute, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+			// Beside the chunks there may have been a length (net/http has dropped it). What comes
+			// behind the last chunk could then be, to a proxy before us, a part of this body.
+			w.Header().Set("Connection", "close")
+		}
+		if r.URL.Path != "/agent" && !strings.HasPrefix(r.URL.Path, "/agent/") {
+			others.ServeHTTP(w, r)
+			return
+		}
+		to, ok := routes[r.URL.Path]
+		if ok && r.Method == to.method {
+			to.handler.ServeHTTP(w, r)
+			return
+		}
+		p := &store.Problem{Code: store.CodeNotFound, Message: "agents have no such path", Hint: "upgrade the older of agent and collector", Status: http.StatusNotFound}
+		if ok {
+			p.Code, p.Message, p.Status = store.CodeMethod, "the method of this path is "+to.method, http.StatusMethodNotAllowed
+			w.Header().Set("Allow", to.method)
+		}
+		ans.Answer(w, r, p.Status, p.Wire())
+	})
 }
 
 // toStream is the stream as ingest sees it.

@@ -60,10 +60,17 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the real clock. Default time.Now.
 	Now func() time.Time
-	// MaxConnections at once. Default 10,000 (about 300 MB if all of them send at once).
+	// MaxConnections at once. Default 10,000: about 300 MB of TLS and buffers, and 64 MB of
+	// bodies (package ingest).
 	MaxConnections int
+	// HeaderTimeout is how long a request's header may take from the connection's being ready,
+	// default 10 s; RequestTimeout the whole request, default one minute: 256 KiB at 64 kbit/s
+	// take 33 s.
+	HeaderTimeout, RequestTimeout time.Duration
 	// JoinRate is enroll.Config.PerAddress.
 	JoinRate float64
+	// AgentRate is ingest.Config.CellsPerSecond.
+	AgentRate int
 	// Routes adds handlers to the listener: the API and the pages. Agents' paths are taken.
 	Routes func(*Collector) ([]Route, error)
 }
@@ -86,6 +93,12 @@ func (c *Config) defaults() {
 	}
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = 10_000
+	}
+	if c.HeaderTimeout <= 0 {
+		c.HeaderTimeout = 10 * time.Second
+	}
+	if c.RequestTimeout <= 0 {
+		c.RequestTimeout = time.Minute
 	}
 }
 
@@ -133,15 +146,19 @@ func New(ctx context.Context, c Config) (_ *Collector, err error) {
 	if col.stream, err = stream.Open(ctx, stream.Config{Dir: filepath.Join(c.Data, "stream"), Logger: c.Logger}); err != nil {
 		return nil, err
 	}
-	mux, err := col.wire()
+	handler, err := col.wire()
 	if err != nil {
 		return nil, err
 	}
 	col.srv = &http.Server{
-		Handler: mux, TLSConfig: tlsConfig,
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler: handler, TLSConfig: tlsConfig,
+		ReadHeaderTimeout: c.HeaderTimeout, ReadTimeout: c.RequestTimeout, WriteTimeout: 2 * time.Minute,
+		// An agent sends what it has and is silent for long: 300 a second hold 4,500 connections.
+		IdleTimeout:    15 * time.Second,
 		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
+		// A page asks for a dozen things at once; a stranger must not multiply connections by streams.
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 50},
+		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug), // strangers' handshakes
 	}
 	return col, nil
 }
@@ -166,15 +183,17 @@ func (c *Collector) wire() (http.Handler, error) {
 		return nil, err
 	}
 	in := ingest.New(ingest.Config{Stream: toStream{c.stream}, Answers: ans, Agents: db, Statements: db, Catalogs: db, Marks: db, Arrivals: db,
-		Logger: log, Now: c.c.Now, Clock: db.Clock, Demo: c.c.Demo})
+		Logger: log, Now: c.c.Now, Clock: db.Clock, Demo: c.c.Demo, CellsPerSecond: c.c.AgentRate})
 	c.writer = writer.New(writer.Config{Source: fromStream{c.stream}, Store: db, Agents: db, Catalogs: db, Logger: log})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+exchange.PathChallenge, en.Challenge)
-	mux.HandleFunc("POST "+exchange.PathJoin, en.Join)
-	mux.HandleFunc("POST "+exchange.PathCheckIn, en.CheckIn)
-	mux.Handle("POST "+exchange.PathBatches, in)
+	agents := agentRoutes(ans, map[string]agentRoute{
+		exchange.PathChallenge: {http.MethodGet, http.HandlerFunc(en.Challenge)},
+		exchange.PathJoin:      {http.MethodPost, http.HandlerFunc(en.Join)},
+		exchange.PathCheckIn:   {http.MethodPost, http.HandlerFunc(en.CheckIn)},
+		exchange.PathBatches:   {http.MethodPost, in},
+	}, mux)
 	if c.c.Routes == nil {
-		return mux, nil
+		return agents, nil
 	}
 	routes, err := c.c.Routes(c)
 	if err != nil {
@@ -186,7 +205,7 @@ func (c *Collector) wire() (http.Handler, error) {
 		}
 		mux.Handle(r.Pattern, r.Handler)
 	}
-	return mux, nil
+	return agents, nil
 }
 
 // through answers with what is stored; what is only queued is known to ingest per batch.

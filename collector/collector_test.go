@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -149,16 +150,31 @@ func (h *house) enrol(account, installation, env string) *agent {
 	return a
 }
 
-// do sends a request and checks that the answer is signed.
+// do sends a request and checks that the answer is signed, and that SPEC lists its code.
 func (a *agent) do(r *http.Request) (int, []byte) {
 	a.t.Helper()
-	res := must[*http.Response](a.t)(a.client.Do(r))
-	defer res.Body.Close()
-	body := must[[]byte](a.t)(io.ReadAll(res.Body))
-	if err := exchange.VerifyAnswer(res.StatusCode, r.URL.Path, r.Header.Get(exchange.HeaderNonce), body, res.Header.Get(exchange.HeaderSignature), a.pub); err != nil {
-		a.t.Fatalf("%s %s: status %d: %v", r.Method, r.URL.Path, res.StatusCode, err)
+	status, body, _, err := a.ask(r)
+	check(a.t, err)
+	return status, body
+}
+
+// ask is do for other goroutines than the test's.
+func (a *agent) ask(r *http.Request) (status int, body []byte, retryAfter string, err error) {
+	res, err := a.client.Do(r)
+	if err != nil {
+		return 0, nil, "", err
 	}
-	return res.StatusCode, body
+	defer res.Body.Close()
+	if body, err = io.ReadAll(res.Body); err != nil {
+		return 0, nil, "", err
+	}
+	if err := exchange.VerifyAnswer(res.StatusCode, r.URL.Path, r.Header.Get(exchange.HeaderNonce), body, res.Header.Get(exchange.HeaderSignature), a.pub); err != nil {
+		return 0, nil, "", fmt.Errorf("%s %s: status %d: %w", r.Method, r.URL.Path, res.StatusCode, err)
+	}
+	if wrong := listed(res.StatusCode, body); wrong != "" {
+		return 0, nil, "", fmt.Errorf("%s %s: %s", r.Method, r.URL.Path, wrong)
+	}
+	return res.StatusCode, body, res.Header.Get("Retry-After"), nil
 }
 
 func (a *agent) request(method, path string, body []byte) *http.Request {

@@ -74,6 +74,45 @@ func TestS30_valuesOutsideConsent(t *testing.T) {
 	}
 }
 
+// S45, the collector's half: a measure that a later accepted catalog added is covered from its
+// acceptance on, its category's older neighbours as before; whoever runs the agent cannot backdate it.
+func TestS45_addedMeasureIsCoveredFromItsAcceptanceOn(t *testing.T) {
+	h := start(t, filepath.Join(t.TempDir(), "data"), nil)
+	a := h.enrol("acme", "eu", store.Production)
+	accepted := longAgo.AddDate(0, 0, 21).Add(30 * time.Minute)
+	a.number++
+	st := exchange.Statement{Version: exchange.Version, Agent: a.id, Number: a.number, CatalogName: h.cat.Name, CatalogVersion: h.cat.Version, Catalog: h.cat.Hash,
+		Decided: accepted.Unix(), Since: []exchange.Since{{Measure: "requests", From: accepted.Unix()}, {Measure: "uses", From: 1}}}
+	for _, c := range []string{"inventory", "sla", "usage"} {
+		st.Categories = append(st.Categories, exchange.Decision{Category: c, Level: exchange.Totals, From: longAgo.Unix()})
+	}
+	a.statement = must[exchange.SignedStatement](t)(exchange.SignStatement(st, a.key))
+	if status, body := a.checkIn(a.statement, time.Now()); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	at := accepted.Add(30 * time.Minute).Unix() // the first hour that began after it
+	for _, c := range []struct {
+		name string
+		cell report.Cell
+		want string
+	}{
+		{"the added measure's hour before", cell(requests, report.Hour, at-7200, report.Exact, 5, 5), store.CodeNotCovered},
+		{"even withheld", cell(requests, report.Hour, at-10800, report.Suppressed, 0, 0), store.CodeNotCovered},
+		{"its hour that holds the moment", cell(requests, report.Hour, at-3600, report.Exact, 5, 5), store.CodeNotCovered},
+		{"its first hour", cell(requests, report.Hour, at, report.Exact, 5, 5), ""},
+		{"an older measure's week", cell(people, report.Week, week(0), report.Exact, 40, 40), ""},
+		{"a date before the category's widens nothing", cell(uses, report.Week, week(-1), report.Exact, 5, 5), store.CodeNotCovered},
+	} {
+		if got := a.refusedFor(c.cell); got != c.want {
+			t.Errorf("%s: refused for %q, want %q", c.name, got, c.want)
+		}
+	}
+	// One cell that is not covered refuses the whole batch.
+	if r := a.send(a.freeze(cell(requests, report.Hour, at-3600, report.Exact, 5, 5), cell(people, report.Week, week(1), report.Exact, 40, 40))); r.Code != store.CodeNotCovered {
+		t.Errorf("one cell of two: %+v", r)
+	}
+}
+
 func TestS29_S31_outsideCatalogAndTime(t *testing.T) {
 	h := start(t, filepath.Join(t.TempDir(), "data"), nil)
 	a := h.enrol("acme", "eu", store.Production)

@@ -11,6 +11,9 @@
 //   - The same batch again gets the same outcome again and nothing is kept twice; another
 //     batch under a taken seq is a fork, recorded and answered with 409.
 //   - A refusal consumes its seq: it travels the stream like a batch and ends in quarantine.
+//   - Bounded: bodies in memory, batches that are opened at once (one for each processor), and
+//     what one agent may have in hand and send a second. What is beyond is answered with 429 or
+//     503 and Retry-After before anything was decided about it.
 //
 // It keeps nothing on disk: after a restart an epoch's place is found from stream and store.
 package ingest
@@ -22,6 +25,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -86,13 +90,18 @@ type Config struct {
 	Demo bool
 	// Timeout of judging and publishing one batch. Default 20 s; after it the agent gets 503.
 	Timeout time.Duration
+	// CellsPerSecond is what one agent may send, each batch counting as 100 cells more; five
+	// seconds' worth may come at once. Default 100,000: a year of hourly batches of 300 cells in
+	// half a minute, while the slowest batch there is takes a twentieth of a processor. Negative: no limit.
+	CellsPerSecond int
 }
 
 // Handler takes POST exchange.PathBatches.
 type Handler struct {
 	c     Config
 	judge *judge
-	order order
+	order *order
+	bound *bounds
 	dec   sync.Pool // *batch.Decoder
 }
 
@@ -110,7 +119,10 @@ func New(c Config) *Handler {
 	if c.Timeout <= 0 {
 		c.Timeout = 20 * time.Second
 	}
-	h := &Handler{c: c, judge: newJudge(c), order: order{stream: c.Stream, marks: c.Marks, arrivals: c.Arrivals}}
+	if c.CellsPerSecond == 0 {
+		c.CellsPerSecond = 100_000
+	}
+	h := &Handler{c: c, bound: newBounds(c.CellsPerSecond), judge: newJudge(c), order: newOrder(c)}
 	h.dec.New = func() any { return new(batch.Decoder) }
 	return h
 }
@@ -123,20 +135,25 @@ type arrival struct {
 	agent store.Agent
 	key   epochKey
 	nonce exchange.ID
+	room  int // bytes of the bounds' room that body holds
 }
 
 // ServeHTTP answers with a signed receipt, or with a Problem where there is none to give.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), h.c.Timeout)
 	defer cancel()
-	a, p := h.read(w, r)
-	if p != nil {
+	a := &arrival{}
+	defer func() { h.bound.shrink(a.room) }()
+	if p := h.read(w, r, a); p != nil {
 		h.problem(w, r, p)
 		return
 	}
 	receipt, err := h.take(ctx, r, a)
 	if err != nil {
 		p := store.ProblemOf(err)
+		if l := (*limited)(nil); errors.As(err, &l) {
+			w.Header().Set("Retry-After", strconv.Itoa(1+int(l.wait/time.Second)))
+		}
 		if p.Status >= 500 {
 			h.c.Logger.Error("taking a batch", "agent", a.key.agent, "epoch", a.key.epoch, "seq", a.head.Seq, "error", err)
 			p = &store.Problem{Code: store.CodeBusy, Message: "the collector cannot take batches now", Hint: "send it again later", Status: http.StatusServiceUnavailable}
@@ -157,57 +174,72 @@ func (h *Handler) problem(w http.ResponseWriter, r *http.Request, p *store.Probl
 }
 
 // read holds the request against the limits and reads who claims to have sent what.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*arrival, *store.Problem) {
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, a *arrival) *store.Problem {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, &store.Problem{Code: store.CodeEncoding, Message: "a batch is compressed inside; the body takes no encoding", Status: http.StatusUnsupportedMediaType}
+		return &store.Problem{Code: store.CodeEncoding, Message: "a batch is compressed inside; the body takes no encoding", Status: http.StatusUnsupportedMediaType}
 	}
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		if mt, _, err := mime.ParseMediaType(ct); err != nil || mt != ContentType && mt != "application/octet-stream" {
-			return nil, &store.Problem{Code: store.CodeEncoding, Message: "a batch's content type is " + ContentType, Status: http.StatusUnsupportedMediaType}
+			return &store.Problem{Code: store.CodeEncoding, Message: "a batch's content type is " + ContentType, Status: http.StatusUnsupportedMediaType}
 		}
 	}
 	var err error
-	a := &arrival{}
 	if a.nonce, err = exchange.ParseID(r.Header.Get(exchange.HeaderNonce)); err != nil {
-		return nil, unreadable("the " + exchange.HeaderNonce + " header is not 32 hex digits")
+		return unreadable("the " + exchange.HeaderNonce + " header is not 32 hex digits")
 	}
 	if a.key.agent, err = exchange.ParseID(r.Header.Get(exchange.HeaderAgent)); err != nil {
-		return nil, unreadable("the " + exchange.HeaderAgent + " header is not 32 hex digits")
+		return unreadable("the " + exchange.HeaderAgent + " header is not 32 hex digits")
 	}
 	tooLarge := &store.Problem{Code: store.CodeTooLarge, Message: "a batch has at most 256 KiB", Status: http.StatusRequestEntityTooLarge}
 	if r.ContentLength > batch.MaxWire {
-		return nil, tooLarge
+		return tooLarge
 	}
-	body := make([]byte, 0, max(r.ContentLength, 0)+1)
-	if a.body, err = readAll(http.MaxBytesReader(w, r.Body, batch.MaxWire), body); err != nil {
+	if err := h.body(http.MaxBytesReader(w, r.Body, batch.MaxWire), r.ContentLength, a); err != nil {
 		if limit := (*http.MaxBytesError)(nil); errors.As(err, &limit) {
-			return nil, tooLarge
+			return tooLarge
 		}
-		return nil, unreadable("the body broke off")
+		if errors.Is(err, errNoRoom) {
+			return &store.Problem{Code: store.CodeBusy, Message: "the collector takes other batches now", Hint: "send it again later", Status: http.StatusServiceUnavailable}
+		}
+		return unreadable("the body broke off")
 	}
 	if a.head, err = batch.Peek(a.body); err != nil {
-		return nil, unreadable("the body does not begin with the header of a batch")
+		return unreadable("the body does not begin with the header of a batch")
 	}
 	a.key.epoch, a.hash = a.head.Epoch, batch.Hash(a.body)
-	return a, nil
+	return nil
 }
 
 func unreadable(message string) *store.Problem {
 	return &store.Problem{Code: store.CodeUnreadable, Message: message, Hint: "upgrade the older of agent and collector", Status: http.StatusBadRequest}
 }
 
-func readAll(r io.Reader, b []byte) ([]byte, error) {
+var errNoRoom = errors.New("the bodies of other batches fill the room")
+
+// body reads into a buffer that grows with what has really come: who only announces much takes
+// no room.
+func (h *Handler) body(r io.Reader, announced int64, a *arrival) error {
+	n := int64(free)
+	if announced >= 0 {
+		n = min(announced+1, free)
+	}
+	a.body = make([]byte, 0, n)
 	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
+		if len(a.body) == cap(a.body) {
+			more := cap(a.body)
+			if !h.bound.grow(more) {
+				return errNoRoom
+			}
+			a.room += more
+			a.body = append(make([]byte, 0, cap(a.body)+more), a.body...)
 		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
+		n, err := r.Read(a.body[len(a.body):cap(a.body)])
+		a.body = a.body[:len(a.body)+n]
 		if err == io.EOF {
-			return b, nil
+			return nil
 		}
 		if err != nil {
-			return b, err
+			return err
 		}
 	}
 }
@@ -232,8 +264,16 @@ func (h *Handler) take(ctx context.Context, r *http.Request, a *arrival) (exchan
 	case exchange.ID(a.head.Agent) != a.key.agent:
 		return exchange.Receipt{Outcome: exchange.Forbidden, Code: store.CodeAgentMismatch, Message: "the batch names another agent than the request"}, nil
 	}
-	s := h.order.lock(a.key.agent)
-	defer s.mu.Unlock()
+	leave, wait := h.bound.enter(a.key.agent, int(a.head.Cells), h.c.Now())
+	if leave == nil {
+		return exchange.Receipt{}, tooMany(wait)
+	}
+	defer leave()
+	s, err := h.order.lock(ctx, a.key.agent)
+	if err != nil {
+		return exchange.Receipt{}, err
+	}
+	defer s.unlock()
 	p, err := h.order.place(ctx, s, a.key)
 	if err != nil {
 		return exchange.Receipt{}, err
@@ -297,6 +337,11 @@ func (h *Handler) clock(ctx context.Context, a *arrival) (time.Time, error) {
 
 // open verifies, inflates and judges.
 func (h *Handler) open(ctx context.Context, a *arrival, now time.Time) (*refusal, error) {
+	done, err := h.bound.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	d := h.dec.Get().(*batch.Decoder)
 	defer h.dec.Put(d)
 	b, err := d.Open(a.body, a.agent.Key)

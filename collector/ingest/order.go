@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"net/http"
 
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -46,18 +46,34 @@ type order struct {
 }
 
 type shard struct {
-	mu     sync.Mutex // guards places and the order of publishing
+	turn   chan struct{} // holds a token while somebody may use places and publish
 	places map[epochKey]*place
 }
 
-func (o *order) lock(agent exchange.ID) *shard {
+func newOrder(c Config) *order {
+	o := &order{stream: c.Stream, marks: c.Marks, arrivals: c.Arrivals}
+	for i := range o.shard {
+		o.shard[i].turn = make(chan struct{}, 1)
+	}
+	return o
+}
+
+// lock waits for the agent's turn, not longer than ctx: a stream that hangs must not hang those
+// who wait for it one after the other.
+func (o *order) lock(ctx context.Context, agent exchange.ID) (*shard, error) {
 	s := &o.shard[agent[0]]
-	s.mu.Lock()
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, &store.Problem{Code: store.CodeBusy, Message: "the collector judges other batches", Status: http.StatusServiceUnavailable, Err: ctx.Err()}
+	}
 	if s.places == nil || len(s.places) > perShard {
 		s.places = map[epochKey]*place{}
 	}
-	return s
+	return s, nil
 }
+
+func (s *shard) unlock() { <-s.turn }
 
 // place finds where an epoch stands, from memory, else from stream and store.
 func (o *order) place(ctx context.Context, s *shard, k epochKey) (*place, error) {

@@ -98,6 +98,9 @@ const (
 	lostAfter = 60
 	gapWait   = 500 * time.Millisecond
 	fetchWait = 2 * time.Second
+	// maxCells of a transaction: one more batch is taken while there are fewer, and the largest
+	// has 100,000. So a transaction holds 300,000 cells of about 70 bytes, 20 MB, at the most.
+	maxCells = 200_000
 	// poisonAfter deliveries a batch that the store cannot take, while it takes others, is
 	// quarantined.
 	poisonAfter = 10
@@ -140,18 +143,30 @@ func (w *Writer) Run(ctx context.Context) error {
 // do it now; everything fetched was given back.
 func (w *Writer) Step(ctx context.Context) error {
 	got, err := w.c.Source.Fetch(ctx, w.c.Most, fetchWait)
-	if err != nil || len(got) == 0 {
-		return err
+	for err == nil && len(got) > 0 {
+		n := 0
+		if n, err = w.store(ctx, got); err != nil {
+			return errors.Join(err, giveBack(got[n:], w.c.Retry))
+		}
+		got = got[n:]
 	}
+	return err
+}
+
+// store stores the first n, as many as one transaction may hold. After an error they are given
+// back or acknowledged; the others are the caller's.
+func (w *Writer) store(ctx context.Context, got []Delivery) (n int, err error) {
 	var batches []store.Batch
 	var tries []uint64
 	var from []Delivery
-	for _, d := range got {
+	for cells := 0; n < len(got) && cells < maxCells; {
+		d := got[n]
 		m, err := d.Message()
 		if err != nil {
 			w.c.Logger.Error("dropping a message that is no batch", "error", err)
+			n++
 			if err := d.Ack(); err != nil {
-				return fmt.Errorf("dropping a message: %w", err)
+				return n, errors.Join(fmt.Errorf("dropping a message: %w", err), giveBack(from, w.c.Retry))
 			}
 			continue
 		}
@@ -160,18 +175,20 @@ func (w *Writer) Step(ctx context.Context) error {
 			b.Lost, err = lost(ctx, d)
 		}
 		if err != nil {
-			return errors.Join(err, giveBack(got, w.c.Retry))
+			return n, errors.Join(err, giveBack(from, w.c.Retry))
 		}
+		n++
+		cells += len(b.Cells)
 		batches, tries, from = append(batches, b), append(tries, m.Tries), append(from, d)
 	}
 	results, err := w.c.Store.Apply(ctx, batches)
 	if err != nil {
 		w.c.Logger.Warn("storing batches one by one after an error", "batches", len(batches), "error", err)
 		if results, err = w.oneByOne(ctx, batches, tries); err != nil {
-			return errors.Join(err, giveBack(from[len(results):], w.c.Retry), w.settle(from[:len(results)], batches, results))
+			return n, errors.Join(err, giveBack(from[len(results):], w.c.Retry), w.settle(from[:len(results)], batches, results))
 		}
 	}
-	return w.settle(from, batches, results)
+	return n, w.settle(from, batches, results)
 }
 
 // lost is why the batches before d will never come; "" where one is only slow to.
