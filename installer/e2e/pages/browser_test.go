@@ -166,6 +166,13 @@ func TestPagesInChromium(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				moved, err := chromedp.Run(ctx, chromedp.Evaluate[float64](`new Promise(done => { let sum = 0; new PerformanceObserver(l => l.getEntries().forEach(e => sum += e.value)).observe({type: "layout-shift", buffered: true}); setTimeout(() => done(sum), 60) })`, chromedp.EvalAwaitPromise))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if moved > 0.02 {
+					t.Errorf("the page jumps: layout shift %.3f", moved)
+				}
 				wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.querySelectorAll("details").forEach(d => d.open = true); document.documentElement.scrollWidth`))
 				if err != nil {
 					t.Fatal(err)

@@ -165,3 +165,5 @@ func get(t testing.TB, c *http.Client, url string) (int, string, http.Header) {
 	}
 	return res.StatusCode, string(b), res.Header
 }
+
+func copyTo(w io.Writer, res *http.Response) (int64, error) { return io.Copy(w, res.Body) }
