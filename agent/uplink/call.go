@@ -179,7 +179,7 @@ func (c *Client) prepare(r *http.Request, q request) {
 
 // checkRetry is asked after each try, first about the network, then about the handler. What
 // is tried again at once: a network that failed and 502, 503, 504 of a proxy or a collector
-// that is just starting. A Retry-After is obeyed by the Loop, not by hammering.
+// that is just starting. A Retry-After is obeyed by who waits for RetryIn, not by hammering.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()

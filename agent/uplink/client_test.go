@@ -137,9 +137,9 @@ func TestNothingIsDialledBeforeACall(t *testing.T) {
 	}
 	defer c.Close()
 	dials := guard(t, c)
-	l := NewLoop(LoopConfig{Sender: c, Queue: &fakeQueue{}})
-	l.Wake()
-	_, _ = l.Status(), l.Warnings()
+	if n, err := Drain(t.Context(), c, &fakeQueue{}); n != 0 || err != nil {
+		t.Fatalf("nothing waits: sent %d, %v", n, err)
+	}
 	if *dials != 0 {
 		t.Fatalf("%d connections before anything was called", *dials)
 	}

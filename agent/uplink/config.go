@@ -157,7 +157,7 @@ func pool(der []byte) (*x509.CertPool, error) {
 }
 
 // leveled gives retryablehttp's lines to our logger, all of them at debug: every call
-// returns its error, and the Loop tells once.
+// returns its error, and the caller tells once.
 type leveled struct{ l *slog.Logger }
 
 var _ retryablehttp.LeveledLogger = leveled{}
