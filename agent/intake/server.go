@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 )
@@ -27,8 +25,8 @@ type Config struct {
 	// MaxInFlight bounds the bytes of bodies being read or processed. Default 64 MiB: 128 of the
 	// largest Segment batches at once.
 	MaxInFlight int64
-	// MaxConnections is the number of open connections; further ones wait to be accepted.
-	// Default 1024: 16 KiB of buffers each.
+	// MaxConnections is the number of open connections. A further one takes the place of the one that
+	// has been idle longest; where none is idle it waits. Default 1024: 16 KiB of buffers each.
 	MaxConnections int
 	// BodyTimeout is how long header and body of one request may take to arrive. Default 15 s.
 	BodyTimeout time.Duration
@@ -106,7 +104,9 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // Serve answers on l until ctx ends, then lets requests under way finish. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	guests := newCrowd(l, s.c.MaxConnections)
 	srv := &http.Server{
+		ConnState:         guests.state,
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       s.c.BodyTimeout,
@@ -125,7 +125,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		stopped <- err
 	})
-	err := srv.Serve(netutil.LimitListener(l, s.c.MaxConnections))
+	err := srv.Serve(guests)
 	if stop() { // it was not the context that ended it
 		return errors.Join(err, srv.Close())
 	}
