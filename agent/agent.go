@@ -263,8 +263,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		Doors: []intake.Door{segment.New(segment.Config{WriteKeys: a.cfg.Settings.WriteKeys}), otlp.Door{}}})
 	run("intake", func(ctx context.Context) error { return in.Serve(ctx, listeners.intake) })
 	if listeners.console != nil {
-		con := console.New(console.Config{Site: a, Dir: a.cfg.Settings.State, Address: listeners.console.Addr().String(), Logger: a.log})
-		run("console", func(ctx context.Context) error { return con.Serve(ctx, listeners.console) })
+		run("console", func(ctx context.Context) error { return a.ServeConsole(ctx, listeners.console) })
 	}
 	run("control", func(ctx context.Context) error { return serve(ctx, listeners.control, control.Handler(a)) })
 	run("measuring", a.tail)
@@ -324,6 +323,11 @@ func (a *Agent) listen() (l listeners, err error) {
 		}
 	}
 	return l, err
+}
+
+// ServeConsole serves the site's own pages on l until ctx ends, of a simulated state too.
+func (a *Agent) ServeConsole(ctx context.Context, l net.Listener) error {
+	return console.New(console.Config{Site: a, Dir: a.cfg.Settings.State, Address: l.Addr().String(), Logger: a.log}).Serve(ctx, l)
 }
 
 // LoginLink makes a one-time link to the console of the agent that holds the state.

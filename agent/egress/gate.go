@@ -253,12 +253,12 @@ func (g *Gate) rule(s report.Series, w Window, m *catalog.Measure, p Policy) rul
 	if p.Statement != nil {
 		level = p.Statement.Effective(m, p.Accepted).Level
 	}
+	// Two totals of active users over overlapping events would tell their difference: one only.
 	siteTotal := s.Breakdown == 0 && s.Field == report.Value && len(m.Where) == 0 && len(m.WhereUser) == 0 &&
-		(m.Kind == catalog.ActiveUsers || m.Kind == catalog.Count)
+		(m.Kind == catalog.Count || firstTotal(w.Catalog) == w.Measure)
 	if siteTotal && level.AtLeast(exchange.Totals) {
 		return ruling{form: report.Exact}
 	}
-	// Two totals of active users over overlapping events would tell their difference: one only.
 	if !siteTotal || w.Grain != report.Week || firstTotal(w.Catalog) != w.Measure {
 		return ruling{form: report.Suppressed, reason: NotSiteTotal}
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -81,6 +82,7 @@ type demo struct {
 	cancel    context.CancelFunc
 	done      chan error
 	agents    []*member
+	serving   sync.WaitGroup // consoles
 	progress  progress
 }
 
@@ -118,6 +120,36 @@ func (d *demo) start(ctx context.Context) (err error) {
 			return fmt.Errorf("enrolling %s/%s: %w", s.account, s.installation, err)
 		}
 		d.agents = append(d.agents, m)
+	}
+	return d.console(serving)
+}
+
+// shown is the site whose own console the demo serves, to see the customer's side.
+const shown = "VictoriaMetrics"
+
+// console serves the customer's side of one site and prints its link.
+func (d *demo) console(ctx context.Context) error {
+	for _, m := range d.agents {
+		if m.installation != shown {
+			continue
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return fmt.Errorf("listening for a site's console: %w", err)
+		}
+		d.serving.Go(func() {
+			if err := m.agent.ServeConsole(ctx, l); err != nil {
+				d.Logger.Warn("console stopped", "error", err)
+			}
+		})
+		dir := filepath.Join(d.Dir, "sites", m.account+"--"+m.installation)
+		for range 100 { // the console says where it is once it listens
+			if link, err := agent.LoginLink(dir); err == nil {
+				fmt.Fprintf(d.Out, "\nThe customer's side, the console of %s at its own site:\n\n  %s\n\n", m.account, link)
+				return nil
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 	}
 	return nil
 }
@@ -226,12 +258,13 @@ func (d *demo) replay(ctx context.Context, until time.Time, every, pace time.Dur
 // stop closes the agents, then the collector.
 func (d *demo) stop() error {
 	var errs []error
-	for _, m := range d.agents {
-		errs = append(errs, m.agent.Close())
-	}
 	if d.cancel != nil {
 		d.cancel()
 		errs = append(errs, <-d.done)
+	}
+	d.serving.Wait()
+	for _, m := range d.agents {
+		errs = append(errs, m.agent.Close())
 	}
 	return errors.Join(errs...)
 }

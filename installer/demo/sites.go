@@ -62,7 +62,7 @@ const (
 	checkEvery = 5 * time.Minute
 )
 
-// probed gives the results of a simulated web front end, an hour a record. The same installation
+// probed gives the results of a simulated web front end, one a record. The same installation
 // always has the same incidents: about one in two months, minutes to an hour long; announced
 // maintenance on the first Sunday of a month; once the agent itself was down for six hours.
 func probed(s site, index uint16, end time.Time) iter.Seq[*record.Record] {
@@ -74,19 +74,16 @@ func probed(s site, index uint16, end time.Time) iter.Seq[*record.Record] {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		silent := begin.Add(time.Duration(rnd.IntN(checkWeeks*7*24)) * time.Hour)
 		var downUntil time.Time
-		for hour := begin; hour.Before(end); hour = hour.Add(time.Hour) {
-			if !hour.Before(silent) && hour.Before(silent.Add(6*time.Hour)) {
+		for t := begin; t.Before(end); t = t.Add(checkEvery) {
+			if !t.Before(silent) && t.Before(silent.Add(6*time.Hour)) {
 				continue
 			}
-			r := &record.Record{Kind: record.Probed, Received: hour.Add(time.Hour - time.Second).UnixNano()}
-			for t := hour; t.Before(hour.Add(time.Hour)); t = t.Add(checkEvery) {
-				if rnd.IntN(60*24*12) == 0 {
-					downUntil = t.Add(time.Duration(5+rnd.ExpFloat64()*25) * time.Minute)
-				}
-				maintenance := t.Weekday() == time.Sunday && t.Day() <= 7 && t.Hour() >= 2 && t.Hour() < 4
-				r.Results = append(r.Results, record.Result{Probe: index, Time: t.UnixNano(), Interval: int64(checkEvery),
-					Up: !t.Before(downUntil) && !maintenance, Maintenance: maintenance, Duration: int64(time.Duration(20+rnd.IntN(80)) * time.Millisecond)})
+			if rnd.IntN(60*24*12) == 0 {
+				downUntil = t.Add(time.Duration(5+rnd.ExpFloat64()*25) * time.Minute)
 			}
+			maintenance := t.Weekday() == time.Sunday && t.Day() <= 7 && t.Hour() >= 2 && t.Hour() < 4
+			r := &record.Record{Kind: record.Probed, Received: t.Add(time.Second).UnixNano(), Results: []record.Result{{Probe: index, Time: t.UnixNano(),
+				Interval: int64(checkEvery), Up: !t.Before(downUntil) && !maintenance, Maintenance: maintenance, Duration: int64(time.Duration(20+rnd.IntN(80)) * time.Millisecond)}}}
 			if !yield(r) {
 				return
 			}
