@@ -16,7 +16,7 @@ import (
 // clients are the connections of the load; a client waits for its answer before it sends again.
 const clients = 32
 
-// BenchmarkAccept is DELIVERY's rows 1 to 4 on the whole agent: requests over HTTP/1.1 on loopback, every event
+// BenchmarkAccept is DELIVERY's rows 1 to 3 on the whole agent: requests over HTTP/1.1 on loopback, every event
 // with a messageId of its own, 200 after fdatasync. An operation is a request. events/s is what
 // was accepted; agent-us/event the processor time of the agent until all of it is measured and
 // on disk; MB what it holds then. The load shares the machine: it sends prepared bodies in which only
@@ -36,7 +36,7 @@ func accept(b *testing.B, size int) {
 	b.ResetTimer()
 	for i := range clients {
 		wg.Go(func() {
-			if err := load(a.Listen, i, size, &left); err != nil {
+			if err := load(a.Listen, i, size, &left, 0); err != nil {
 				b.Error(err)
 			}
 		})
@@ -54,8 +54,34 @@ func accept(b *testing.B, size int) {
 	a.Stop()
 }
 
-// load sends until nothing is left, one request after the other on one connection.
-func load(addr string, client, size int, left *atomic.Int64) error {
+// BenchmarkSteady is DELIVERY's row 4: what the agent holds after ten seconds of 50,000 events/s.
+func BenchmarkSteady(b *testing.B) {
+	const rate, size, seconds = 50_000, 100, 10
+	for b.Loop() {
+		a := site(b)
+		var left atomic.Int64
+		left.Store(rate / size * seconds)
+		var wg sync.WaitGroup
+		begin := time.Now()
+		for i := range clients {
+			wg.Go(func() {
+				if err := load(a.Listen, i, size, &left, clients*size*time.Second/rate); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		b.ReportMetric(rate*seconds/time.Since(begin).Seconds(), "events/s")
+		b.ReportMetric(megabytes(b, a, "VmRSS"), "MB")
+		b.ReportMetric(megabytes(b, a, "VmHWM"), "peak-MB")
+		a.Received(rate*seconds, 0)
+		a.Stop()
+	}
+}
+
+// load sends until nothing is left, one request after the other on one connection, each no sooner than
+// every after the one before.
+func load(addr string, client, size int, left *atomic.Int64, every time.Duration) error {
 	request, ids := prepared(client, size)
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -63,7 +89,9 @@ func load(addr string, client, size int, left *atomic.Int64) error {
 	}
 	defer c.Close()
 	in := bufio.NewReader(c)
+	begin := time.Now()
 	for n := uint64(0); left.Add(-1) >= 0; n++ {
+		time.Sleep(time.Until(begin.Add(time.Duration(n) * every)))
 		for _, at := range ids {
 			for i := range 8 {
 				request[at+i] = "0123456789abcdef"[n>>(4*(7-i))&15]
