@@ -183,9 +183,6 @@ func (r *replay) pastEnd(ns int64) bool {
 
 // one feeds one record, after the deliveries that are due before it.
 func (r *replay) one(ctx context.Context, rec *record.Record) error {
-	if r.next == 0 {
-		r.next = r.boundary(r.virtualNS.Load())
-	}
 	if err := r.advance(ctx, rec.Received); err != nil {
 		return err
 	}
@@ -249,6 +246,9 @@ func (r *replay) boundary(t int64) int64 {
 
 // advance moves the virtual clock to t, delivering on the way.
 func (r *replay) advance(ctx context.Context, t int64) error {
+	if now := r.virtualNS.Load(); r.next == 0 && now != 0 {
+		r.next = r.boundary(now)
+	}
 	for r.next != 0 && r.next <= t {
 		if err := r.clockTo(r.next); err != nil {
 			return err
