@@ -85,10 +85,8 @@ func (h *Handler) makeToken(q *request) error {
 		d.Problem = &access.Error{Status: http.StatusConflict, Code: "environment_conflict", Message: "This installation exists under another environment.", Hint: "Choose that environment or another name."}
 		return h.showStart(q, d, http.StatusConflict)
 	} else if err != nil {
-		var e *access.Error
-		if errors.As(err, &e) {
-			d.Problem = e
-			return h.showStart(q, d, e.Status)
+		if d.Problem = told(err); d.Problem != nil {
+			return h.showStart(q, d, d.Problem.Status)
 		}
 		return err
 	}

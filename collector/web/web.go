@@ -353,12 +353,29 @@ func (q *request) render(status int, name string, p page, data any) {
 	_, _ = q.w.Write(b.Bytes()) // the reader went away: nothing to tell it
 }
 
-// fail shows an error with its code. What went wrong inside is logged, not shown.
-func (q *request) fail(err error) {
+// told is an error that people may see; nil for one that only the log may.
+func told(err error) *access.Error {
 	var e *access.Error
-	var tooLarge *http.MaxBytesError
+	var p *store.Problem
 	switch {
 	case errors.As(err, &e):
+		return e
+	case errors.As(err, &p):
+		e = &access.Error{Status: p.Status, Code: p.Code, Message: p.Message, Hint: p.Hint}
+		if e.Status < 400 {
+			e.Status = http.StatusConflict
+		}
+		return e
+	}
+	return nil
+}
+
+// fail shows an error with its code. What went wrong inside is logged, not shown.
+func (q *request) fail(err error) {
+	e := told(err)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case e != nil:
 	case errors.As(err, &tooLarge):
 		e = &access.Error{Status: http.StatusRequestEntityTooLarge, Code: store.CodeTooLarge, Message: "The form is too large.", Hint: "Shorten the fields."}
 	case errors.Is(err, store.ErrNotFound):

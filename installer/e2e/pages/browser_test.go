@@ -156,7 +156,7 @@ func TestPagesInChromium(t *testing.T) {
 	s := newSite(t, &seed.Config{})
 	w := watch(t, ctx, s.URL)
 	signIn(t, ctx, s, "root", access.Admin)
-	for _, a := range append(addresses(), "/nowhere") {
+	for _, a := range append(shown(), "/nowhere", "/login/"+strings.Repeat("A", 43)) {
 		for _, v := range []struct {
 			width  int64
 			scheme string

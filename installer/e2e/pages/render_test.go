@@ -19,6 +19,12 @@ func addresses() []string {
 		"/fleet", "/fleet?silent=14&sort=last_report&desc=1", "/fleet/" + seed.Key(0) + "/main", "/fleet/" + seed.Key(8) + "/main", "/measures", "/measures/people", "/measures/web", "/measures/latency", "/quarantine", "/quarantine?account=" + seed.Key(4), "/settings", "/start"}
 }
 
+// shown are those that look different from one another.
+func shown() []string {
+	return []string{"/", addresses()[3], addresses()[5], "/accounts/" + seed.Key(0), "/accounts/" + seed.Key(3), "/accounts/" + seed.Key(4), "/accounts/" + seed.Key(9), "/fleet", "/fleet/" + seed.Key(4) + "/main",
+		"/measures", "/measures/people", "/measures/latency", "/quarantine", "/settings", "/start"}
+}
+
 func TestEachPageRendersForAnAdministrator(t *testing.T) {
 	s := newSite(t, &seed.Config{})
 	c := s.user(t, "root", access.Admin)
