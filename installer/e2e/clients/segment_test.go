@@ -2,6 +2,7 @@ package clients
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,14 +169,24 @@ func TestSegmentNodeWithAWrongKey(t *testing.T) {
 	a.Received(0, 0)
 }
 
-// outcome is told by the client's one goroutine, before Close returns.
+// outcome is told by as many goroutines as batches are under way; all have ended when Close returns.
 type outcome struct {
+	mu     sync.Mutex // guards both
 	sent   int
 	failed error
 }
 
-func (o *outcome) Success(analytics.Message)            { o.sent++ }
-func (o *outcome) Failure(_ analytics.Message, e error) { o.failed = e }
+func (o *outcome) Success(analytics.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent++
+}
+
+func (o *outcome) Failure(_ analytics.Message, e error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failed = e
+}
 
 func (c call) analytics(t *testing.T) analytics.Message {
 	t.Helper()

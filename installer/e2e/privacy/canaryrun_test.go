@@ -3,11 +3,15 @@ package privacy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,6 +67,51 @@ func TestCanary(t *testing.T) {
 	l := left{agent: a.Status().Agent, key: keyOf(t, a.State)}
 	k, _ := f.Agent(l.agent)
 	c.batches(t, k.Accepted, l)
+}
+
+// The same with the real collector: none of it is in any of its files, its log or its answers.
+func TestCanary_CollectorsFiles(t *testing.T) {
+	c := newCanaries()
+	col := harness.NewCollector(t, examples.ProductCatalog())
+	a := harness.NewAgent(t, harness.Options{Config: "log_level: debug"})
+	col.Enrol(a)
+	a.Must("consent", "set", "usage=totals", "sla=aggregate", "inventory=aggregate", "--people", "40", "--by", c.in("decision: by"), "--ticket", c.in("decision: ticket"))
+	a.Start()
+	a.Received(c.segment(t, a), c.otlp(t, a))
+	sent, err := a.Site().Send(t.Context())
+	if err != nil || sent.Cells == 0 {
+		t.Fatalf("%+v %v", sent, err)
+	}
+	a.Stop()
+	plan := ""
+	harness.Eventually(t, func() error {
+		if plan = col.Must("query", "--measure", "platform", "--grain", "change", "-o", "json"); !strings.Contains(plan, "kubernetes") {
+			return errors.New("the collector has no figure of the site: " + plan)
+		}
+		return nil
+	})
+	c.hunt(t, "an answer of the collector", []byte(plan+col.Must("agent", "list", "-o", "json")+col.Must("audit", "-o", "json")))
+	col.Stop()
+	c.hunt(t, "the collector's log", []byte(col.Log.String()))
+	c.files(t, col.Data)
+}
+
+// files hunts through a folder in which no canary may be at all.
+func (c *canaries) files(t *testing.T, dir string) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		n += len(data)
+		c.hunt(t, name, append(data, name...))
+		return err
+	})
+	if err != nil || n < 10_000 {
+		t.Errorf("%d bytes were looked through: %v", n, err)
+	}
 }
 
 // screens reads every page of the console and every answer of the command line.

@@ -17,5 +17,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "20"); err != nil {
 		panic(err)
 	}
-	os.Exit(harness.Main(m, "fieldpost-agent"))
+	os.Exit(harness.Main(m, "fieldpost-agent", "fieldpost-collector"))
 }
