@@ -14,7 +14,7 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/protocoltest"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m, "fieldpost-agent")) }
+func TestMain(m *testing.M) { os.Exit(harness.Main(m, "fieldpost-agent", "fieldpost-collector")) }
 
 // refused demands a command's coded error, with a remedy, and its exit code.
 func refused(t *testing.T, r harness.Result, exit int, code, says string) {

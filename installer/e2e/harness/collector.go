@@ -66,19 +66,27 @@ func NewCollector(tb testing.TB, catalog []byte) *Collector {
 	}
 }
 
-// Must runs a command of the collector's that has to succeed.
-func (c *Collector) Must(args ...string) string {
+// Do runs a command of the collector's to its end, on its data unless args say otherwise.
+func (c *Collector) Do(args ...string) Result {
 	c.tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, Binary(c.tb, "fieldpost-collector"), append(args, "--data", c.Data)...)
+	cmd := exec.CommandContext(ctx, Binary(c.tb, "fieldpost-collector"), append([]string{"--data", c.Data}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Env, cmd.Dir = environment(c.dir, nil), c.dir
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if code := ended(c.tb, cmd.Run()); code != 0 {
-		c.tb.Fatalf("%s: exit %d\n%s%s", strings.Join(args, " "), code, out.String(), errs.String())
+	code := ended(c.tb, cmd.Run())
+	return Result{Code: code, Stdout: out.String(), Stderr: errs.String()}
+}
+
+// Must runs a command of the collector's that has to succeed.
+func (c *Collector) Must(args ...string) string {
+	c.tb.Helper()
+	r := c.Do(args...)
+	if r.Code != 0 {
+		c.tb.Fatalf("%s: exit %d\n%s%s", strings.Join(args, " "), r.Code, r.Stdout, r.Stderr)
 	}
-	return out.String()
+	return r.Stdout
 }
 
 // Enrol lets an agent join.
