@@ -49,7 +49,9 @@
         if (next.innerHTML === was) return;
         was = next.innerHTML;
         local(next);
+        const at = [...here.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
         here.replaceChildren(...next.childNodes);
+        here.querySelectorAll(".scroll").forEach((e, i) => { if (at[i]) [e.scrollLeft, e.scrollTop] = at[i]; });
         charts(here);
       } catch { /* the collector is restarting: the next round tells */ }
     }, 1000 * part.dataset.live);
