@@ -154,7 +154,7 @@ func (a *Agent) Preview(ctx context.Context) (control.Preview, error) {
 		return ctx.Err() == nil
 	})
 	p.Bytes = a.bytes(byOrigin)
-	p.Stays = slices.Clone(a.stays)
+	p.Stays = slices.Clone(a.staying())
 	return p, ctx.Err()
 }
 

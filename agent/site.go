@@ -28,8 +28,8 @@ import (
 // events, folded in about 12 s.
 const checkpointEvery = time.Minute
 
-// maxStays bounds the figures kept to show what does not leave: two windows of 60 measures with 40
-// values each.
+// maxStays is how many figures are shown of what does not leave: two windows of 60 measures with 40
+// values each. A quarter more are kept, so that not every window moves them all.
 const maxStays = 5000
 
 // saved is what the root adds to a checkpoint, so that it commits with the fold.
@@ -198,10 +198,13 @@ func (a *Agent) remember(w egress.Window, cells []egress.Ruled, leave bool) {
 		}
 		a.stays = append(a.stays, control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose, Reason: string(reason), Why: reason.Text()})
 	}
-	if over := len(a.stays) - maxStays; over > 0 {
-		a.stays = append(a.stays[:0], a.stays[over:]...)
+	if len(a.stays) > maxStays+maxStays/4 {
+		a.stays = append(a.stays[:0], a.staying()...)
 	}
 }
+
+// staying is the newest figures that do not leave.
+func (a *Agent) staying() []control.Line { return a.stays[max(0, len(a.stays)-maxStays):] }
 
 // catchUp applies what the journal holds beyond the fold.
 func (a *Agent) catchUp(ctx context.Context) error {
