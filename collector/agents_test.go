@@ -195,19 +195,7 @@ func TestS06_S14_noTokenSecretIsKept(t *testing.T) {
 	a.consent(exchange.Aggregate, longAgo)
 	a.send(a.freeze(cell(people, report.Week, week(0), report.Band, 10, 14)))
 	a.stored(1)
-	canaries := map[string][]byte{}
-	for name, k := range map[string]exchange.Token{"used": tok, "unused": unused} {
-		key := must[ed25519.PrivateKey](t)(k.Key())
-		for what, secret := range map[string][]byte{"secret": k.Secret, "key": key.Seed()} {
-			id := name + " token's " + what
-			canaries[id] = secret
-			canaries[id+" in hex"] = []byte(hex.EncodeToString(secret))
-			canaries[id+" in HEX"] = []byte(strings.ToUpper(hex.EncodeToString(secret)))
-			canaries[id+" in base64"] = []byte(base64.RawStdEncoding.EncodeToString(secret))
-			canaries[id+" in base64url"] = []byte(base64.RawURLEncoding.EncodeToString(secret))
-		}
-		canaries[name+" token"] = []byte(k.String()[:40])
-	}
+	canaries := canariesOf(t, map[string]exchange.Token{"used": tok, "unused": unused})
 	look := func(where string, b []byte) {
 		t.Helper()
 		for name, c := range canaries {
@@ -262,6 +250,25 @@ func TestS06_S14_noTokenSecretIsKept(t *testing.T) {
 	if !found {
 		t.Error("the search does not even find the public half")
 	}
+}
+
+// canariesOf are the tokens' secrets, and the keys made of them, in every usual notation.
+func canariesOf(t *testing.T, tokens map[string]exchange.Token) map[string][]byte {
+	t.Helper()
+	canaries := map[string][]byte{}
+	for name, k := range tokens {
+		key := must[ed25519.PrivateKey](t)(k.Key())
+		for what, secret := range map[string][]byte{"secret": k.Secret, "key": key.Seed()} {
+			id := name + " token's " + what
+			canaries[id] = secret
+			canaries[id+" in hex"] = []byte(hex.EncodeToString(secret))
+			canaries[id+" in HEX"] = []byte(strings.ToUpper(hex.EncodeToString(secret)))
+			canaries[id+" in base64"] = []byte(base64.RawStdEncoding.EncodeToString(secret))
+			canaries[id+" in base64url"] = []byte(base64.RawURLEncoding.EncodeToString(secret))
+		}
+		canaries[name+" token"] = []byte(k.String()[:40])
+	}
+	return canaries
 }
 
 // syncBuffer is a log that several goroutines write.

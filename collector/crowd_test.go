@@ -126,15 +126,10 @@ func TestS28_oneAgentCannotStarveOthers(t *testing.T) {
 	}
 }
 
-// S33: a fleet that lost its collector comes back at once, each agent on a connection of its
-// own, far more of them than may be connected. All is delivered in the end, each batch once.
-func TestS33_manyAgentsReconnectAtOnce(t *testing.T) {
-	sites, each := 500, 3
-	if testing.Short() {
-		sites = 100
-	}
-	h := start(t, filepath.Join(t.TempDir(), "data"), func(c *Config) { c.MaxConnections = 100 })
-	agents, wires := make([]*agent, sites), make([][][]byte, sites)
+// fleet enrols sites, each with batches frozen and a client of its own.
+func fleet(t *testing.T, h *house, sites, each int) (agents []*agent, wires [][][]byte) {
+	t.Helper()
+	agents, wires = make([]*agent, sites), make([][][]byte, sites)
 	one := h.enrol("warm", "up", store.Production).client
 	var wg sync.WaitGroup
 	for w := range 8 { // joining is not what is tested: through one client
@@ -157,75 +152,96 @@ func TestS33_manyAgentsReconnectAtOnce(t *testing.T) {
 		})
 	}
 	if wg.Wait(); t.Failed() {
-		return
+		t.FailNow()
 	}
-	var most atomic.Uint64
-	stop, watched := make(chan struct{}), make(chan struct{})
+	return agents, wires
+}
+
+// comeBack does as an agent does: check in, then one batch after the other, waiting when told to.
+func (a *agent) comeBack(wires [][]byte, held, lost *atomic.Int64) error {
+	defer a.client.CloseIdleConnections()
+	in, err := json.Marshal(exchange.CheckIn{Version: "1.0", Protocol: exchange.Version, Statement: a.statement, Time: time.Now().Unix()})
+	if err != nil {
+		return err
+	}
+	todo := append([][]byte{in}, wires...)
+	for n, tries := 0, 0; n < len(todo); tries++ {
+		path := exchange.PathBatches
+		if n == 0 {
+			path = exchange.PathCheckIn
+		}
+		r, wait, err := a.try(path, todo[n])
+		switch {
+		case tries > 100:
+			return fmt.Errorf("no end of tries: %+v, wait %s, %w", r, wait, err)
+		case err != nil:
+			lost.Add(1)
+			time.Sleep(100 * time.Millisecond)
+		case wait > 0:
+			held.Add(1)
+			time.Sleep(wait / 10)
+		case n > 0 && r.Outcome != exchange.Accepted:
+			return fmt.Errorf("batch %d: %+v", n, r)
+		default:
+			n++
+		}
+	}
+	return nil
+}
+
+// heap notes how much memory is in use at the most until stop is called.
+func heap() (stop func() uint64) {
+	end, most := make(chan struct{}), make(chan uint64)
 	go func() {
-		defer close(watched)
+		top := uint64(0)
 		for m := (runtime.MemStats{}); ; {
 			runtime.ReadMemStats(&m)
-			most.Store(max(most.Load(), m.HeapInuse))
+			top = max(top, m.HeapInuse)
 			select {
-			case <-stop:
+			case <-end:
+				most <- top
 				return
 			case <-time.After(20 * time.Millisecond):
 			}
 		}
 	}()
-	began := time.Now()
-	var held, dropped atomic.Int64
+	return func() uint64 { close(end); return <-most }
+}
+
+// S33: a fleet that lost its collector comes back at once, each agent on a connection of its
+// own, far more of them than may be connected. All is delivered in the end, each batch once.
+func TestS33_manyAgentsReconnectAtOnce(t *testing.T) {
+	sites, each := 500, 3
+	if testing.Short() {
+		sites = 100
+	}
+	h := start(t, filepath.Join(t.TempDir(), "data"), func(c *Config) { c.MaxConnections = 100 })
+	agents, wires := fleet(t, h, sites, each)
+	stop, began := heap(), time.Now()
+	var held, lost atomic.Int64
+	var wg sync.WaitGroup
 	for i, a := range agents {
 		wg.Go(func() {
-			// As an agent does: check in, then one batch after the other, and wait when told to.
-			defer a.client.CloseIdleConnections()
-			todo := append([][]byte{must[[]byte](t)(json.Marshal(exchange.CheckIn{Version: "1.0", Protocol: exchange.Version, Statement: a.statement, Time: time.Now().Unix()}))}, wires[i]...)
-			for n := 0; n < len(todo); {
-				path := exchange.PathBatches
-				if n == 0 {
-					path = exchange.PathCheckIn
-				}
-				r, wait, err := a.try(path, todo[n])
-				switch {
-				case err != nil:
-					if dropped.Add(1) > int64(10*sites) {
-						t.Error(err)
-						return
-					}
-					time.Sleep(100 * time.Millisecond)
-				case wait > 0:
-					held.Add(1)
-					time.Sleep(wait / 10)
-				case n > 0 && r.Outcome != exchange.Accepted:
-					t.Errorf("agent %d, batch %d: %+v", i, n, r)
-					return
-				default:
-					if n++; n == len(todo) {
-						return
-					}
-				}
+			if err := a.comeBack(wires[i], &held, &lost); err != nil {
+				t.Errorf("agent %d: %v", i, err)
 			}
 		})
 	}
 	wg.Wait()
-	took := time.Since(began)
-	close(stop)
-	<-watched
+	took, most := time.Since(began), stop()
 	if t.Failed() {
 		return
 	}
 	for i, a := range agents {
 		a.stored(uint64(len(wires[i])))
-	}
-	db := h.c.Data().Store
-	for i := range agents {
-		if in := must[store.Installation](t)(db.Installation(t.Context(), fmt.Sprintf("account%d", i), "main")); in.Batches != int64(each) || in.Cells != int64(each) || in.Aside != 0 {
+		in := must[store.Installation](t)(h.c.Data().Store.Installation(t.Context(), fmt.Sprintf("account%d", i), "main"))
+		if in.Batches != int64(each) || in.Cells != int64(each) || in.Aside != 0 {
 			t.Fatalf("%+v", in)
 		}
 	}
 	t.Logf("%d agents, %d check-ins and batches in %s over 100 connections at most; %d times told to wait, %d connections lost; at most %d MB in use, clients included",
-		sites, sites*(each+1), took.Round(time.Millisecond), held.Load(), dropped.Load(), most.Load()>>20)
-	if limit := uint64(512 << 20); most.Load() > limit {
-		t.Errorf("%d MB in use", most.Load()>>20)
+		sites, sites*(each+1), took.Round(time.Millisecond), held.Load(), lost.Load(), most>>20)
+	if most > 512<<20 {
+		t.Errorf("%d MB in use", most>>20)
 	}
 }

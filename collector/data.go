@@ -232,7 +232,7 @@ func (d *Data) AddCatalog(ctx context.Context, raw, sig []byte, by string) (*cat
 		return nil, err
 	}
 	if pub == nil {
-		return nil, &store.Problem{Code: store.CodeNoCatalogKey, Message: "no catalog key is trusted yet", Hint: "fieldpost-collector catalog trust KEY.pub", Status: http.StatusConflict}
+		return nil, &store.Problem{Code: store.CodeNoCatalogKey, Message: "no catalog key is trusted yet", Hint: "fieldpost-collector catalog trust KEY.pub, with the public half of the key that signed it", Status: http.StatusConflict}
 	}
 	c, err := catalog.ParseSigned(raw, sig, pub)
 	if err != nil {

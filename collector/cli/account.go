@@ -130,6 +130,12 @@ func parseAccounts(b []byte, now time.Time) ([]store.Account, error) {
 func (a *app) accountList() *cobra.Command {
 	var q store.AccountQuery
 	cmd := &cobra.Command{Use: "list", Short: "List accounts.", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if err := between("limit", q.Limit, 1, 1000); err != nil {
+			return err
+		}
+		if !slices.Contains([]string{"name", "key", "installations", "last_report"}, q.Sort) && !strings.HasPrefix(q.Sort, "attr.") {
+			return usage{fmt.Errorf("--sort is name, key, installations, last_report or attr.NAME, not %q", q.Sort)}
+		}
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
 			p, err := d.Store.AccountPage(cmd.Context(), q)
 			if err != nil {
@@ -150,14 +156,29 @@ func (a *app) accountList() *cobra.Command {
 }
 
 func (a *app) accountState(use, short string, closed bool) *cobra.Command {
-	return &cobra.Command{Use: use + " KEY", Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: use + " KEY", Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
+			if _, err := d.Store.Account(cmd.Context(), args[0]); err != nil {
+				return missing(err, "account "+args[0], "account list")
+			}
+			said := "account %s is open: its agents are let in\n"
+			if closed {
+				said = "account %s is closed: its agents are refused from their next request\n"
+				if err := a.confirm(cmd, "close account "+args[0]+", and refuse its agents"); err != nil {
+					return err
+				}
+			}
 			if err := d.Store.CloseAccount(cmd.Context(), args[0], closed); err != nil {
 				return err
 			}
+			fmt.Fprintf(a.Stdout, said, clean(args[0]))
 			return d.Store.AddAudit(cmd.Context(), store.AuditRow{At: time.Now(), Actor: a.actor(), Action: "account_" + use, Subject: args[0]})
 		})
 	}}
+	if closed {
+		return destructive(cmd)
+	}
+	return cmd
 }
 
 func (a *app) user() *cobra.Command {
@@ -190,7 +211,7 @@ func (a *app) user() *cobra.Command {
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
 			path, err := d.Access().LoginLink(cmd.Context(), a.actor(), args[0])
 			if err != nil {
-				return err
+				return missing(err, "user "+args[0], "user list")
 			}
 			base, err := d.URL()
 			if err != nil {
@@ -236,13 +257,18 @@ func (a *app) apitoken() *cobra.Command {
 			return a.table([]string{"id", "user", "label", "created", "expires", "last used"}, rows)
 		})
 	}}
-	revoke := &cobra.Command{Use: "revoke ID", Short: "End a token.", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	revoke := destructive(&cobra.Command{Use: "revoke ID", Short: "End a token.", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		var h exchange.Hash
 		if err := h.UnmarshalText([]byte(args[0])); err != nil {
 			return usage{err}
 		}
-		return a.open(cmd.Context(), false, func(d *collector.Data) error { return d.Access().RevokeToken(cmd.Context(), a.actor(), h) })
-	}}
+		return a.open(cmd.Context(), false, func(d *collector.Data) error {
+			if err := a.confirm(cmd, "end the API token "+h.String()); err != nil {
+				return err
+			}
+			return missing(d.Access().RevokeToken(cmd.Context(), a.actor(), h), "API token "+h.String(), "apitoken list")
+		})
+	}})
 	cmd.AddCommand(create, list, revoke)
 	return cmd
 }

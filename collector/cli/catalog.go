@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -105,7 +106,13 @@ func (a *app) catalogTrust() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.open(cmd.Context(), true, func(d *collector.Data) error { return d.TrustCatalogKey(cmd.Context(), pub, a.actor()) })
+			return a.open(cmd.Context(), true, func(d *collector.Data) error {
+				if err := d.TrustCatalogKey(cmd.Context(), pub, a.actor()); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(a.Stdout, "catalogs that this key signed are trusted; agents that join from now on trust no other")
+				return err
+			})
 		},
 	}
 }
@@ -115,7 +122,11 @@ func (a *app) readKey(name string) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return catalog.DecodePublicKey(b)
+	pub, err := catalog.DecodePublicKey(b)
+	if err != nil {
+		return nil, &store.Problem{Code: strict.CodeBadKey, Message: name + " is not a public key for catalogs", Hint: "give the file that ends in .pub, as catalog keygen wrote it", Err: err}
+	}
+	return pub, nil
 }
 
 func (a *app) catalogAdd() *cobra.Command {
@@ -197,7 +208,7 @@ func (a *app) catalogShow() *cobra.Command {
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
 			c, err := d.Store.NewestCatalog(cmd.Context(), name)
 			if err != nil {
-				return err
+				return missing(err, strings.TrimSpace("catalog "+name), "catalog list")
 			}
 			if version > 0 && version != c.Version {
 				list, err := d.Store.CatalogList(cmd.Context())
@@ -214,7 +225,7 @@ func (a *app) catalogShow() *cobra.Command {
 					}
 				}
 				if !found {
-					return fmt.Errorf("looking for version %d of %s: %w", version, c.Name, store.ErrNotFound)
+					return missing(store.ErrNotFound, fmt.Sprintf("version %d of %s", version, c.Name), "catalog list")
 				}
 			}
 			_, err = a.Stdout.Write(c.Raw)

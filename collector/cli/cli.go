@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net/http"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -37,9 +39,11 @@ type Deps struct {
 	// Managed runs under the service manager where there is one; nil: directly.
 	Managed func(ctx context.Context, run func(context.Context) error) error
 	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
-	Getenv  func(string) string // default os.Getenv
+	// Terminal reports whether a person can be asked on Stdin. Default: Stdin is a terminal.
+	Terminal func() bool
+	Stdout   io.Writer
+	Stderr   io.Writer
+	Getenv   func(string) string // default os.Getenv
 }
 
 type app struct {
@@ -59,28 +63,35 @@ func Run(ctx context.Context, args []string, d Deps) int {
 	root.SetIn(d.Stdin)
 	root.SetOut(d.Stdout)
 	root.SetErr(d.Stderr)
-	return a.exit(root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.exit(cmd, err)
 }
 
 // usage is an error in how a command was called.
 type usage struct{ error }
 
-// degraded ends with exit code 1 after what is wrong was printed.
-var errDegraded = errors.New("degraded")
+// Both end with their exit code after what is wrong was printed.
+var (
+	errDegraded    = errors.New("degraded")    // 1
+	errUnreachable = errors.New("unreachable") // 3
+)
 
-func (a *app) exit(err error) int {
+func (a *app) exit(cmd *cobra.Command, err error) int {
 	var p *store.Problem
 	var wrong usage
 	var acc *access.Error
 	var cats *catalog.Errors
 	var cat catalog.Error
+	var file *fs.PathError
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errUnreachable):
+		return 3
 	case errors.Is(err, errDegraded):
 		return 1
 	case errors.As(err, &wrong):
-		fmt.Fprintf(a.Stderr, "error: %s\nTry: fieldpost-collector --help\n", clean(wrong.Error()))
+		fmt.Fprintf(a.Stderr, "error: %s (usage)\nTry: %s --help\n", clean(wrong.Error()), cmd.CommandPath())
 		return 2
 	case errors.As(err, &p):
 		fmt.Fprintf(a.Stderr, "error: %s (%s)\n", clean(p.Message), p.Code)
@@ -96,12 +107,28 @@ func (a *app) exit(err error) int {
 		return 1
 	case errors.As(err, &acc):
 		fmt.Fprintf(a.Stderr, "error: %s (%s)\nTry: %s\n", clean(acc.Message), acc.Code, clean(acc.Hint))
+		if acc.Status == http.StatusBadRequest {
+			return 2
+		}
 		return 1
-	case errors.As(err, &cats), errors.As(err, &cat):
+	case errors.As(err, &cats), errors.As(err, &cat) && cat.Line > 0:
 		fmt.Fprintf(a.Stderr, "error: the catalog is not accepted\n%s\n", clean(err.Error()))
+		return 1
+	case errors.As(err, &cat): // a key or a signature
+		fmt.Fprintf(a.Stderr, "error: %s (%s)\n", clean(cat.Message), cat.Code)
+		if cat.Hint != "" {
+			fmt.Fprintf(a.Stderr, "Try: %s\n", clean(cat.Hint))
+		}
 		return 1
 	case errors.Is(err, store.ErrNotFound):
 		fmt.Fprintf(a.Stderr, "error: %s (%s)\n", clean(err.Error()), store.CodeNotFound)
+		return 1
+	}
+	if errors.As(err, &file) {
+		fmt.Fprintf(a.Stderr, "error: %s: %s (%s)\nTry: check the path and who may use it\n", clean(file.Path), clean(file.Err.Error()), codeFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return 2
+		}
 		return 1
 	}
 	fmt.Fprintf(a.Stderr, "error: %s (%s)\n", clean(err.Error()), store.CodeInternal)
@@ -113,7 +140,13 @@ func (a *app) root() *cobra.Command {
 		Use: "fieldpost-collector", Short: "Takes what the agents at customers' sites may tell, and answers the vendor's questions.",
 		Version: a.Deps.Version, SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.environment(cmd) },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:              cobra.ArbitraryArgs, // a wrong word is wrong use, below
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return cmd.Help()
+		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	root.PersistentFlags().StringVar(&a.dir, "data", DefaultData, "data directory")

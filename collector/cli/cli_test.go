@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -75,7 +77,7 @@ func TestOperatorsFirstTenMinutes(t *testing.T) {
 	if !strings.Contains(list, "live") || strings.Contains(list, string(tok.Secret)) {
 		t.Fatal(list)
 	}
-	call(t, 0, "token", "revoke", "--data", dir, tok.ID.String())
+	call(t, 0, "token", "revoke", "--yes", "--data", dir, tok.ID.String())
 	if list, _ = call(t, 0, "token", "list", "--data", dir, "-o", "json"); !strings.Contains(list, `"state":"revoked"`) {
 		t.Fatal(list)
 	}
@@ -89,7 +91,7 @@ func TestOperatorsFirstTenMinutes(t *testing.T) {
 
 func TestErrorsHaveCodesAndHints(t *testing.T) {
 	dir := ready(t)
-	file1 := file(t, "plain", "")
+	file1, zero := file(t, "plain", ""), exchange.ID{}.String()
 	for _, c := range []struct {
 		exit int
 		code string
@@ -110,9 +112,30 @@ func TestErrorsHaveCodesAndHints(t *testing.T) {
 		{1, "port_in_use", []string{"serve", "--data", dir, "--listen", "256.0.0.1:1"}},
 		{1, "catalog_", []string{"catalog", "sign", "--key", file1, file(t, "bad.yaml", strings.Replace(catalogFile, "vendor", "vendr", 1))}},
 		{1, "not_found", []string{"account", "close", "nobody", "--data", dir}},
+		{1, "not_found", []string{"token", "revoke", zero, "--data", dir}},
+		{1, "not_found", []string{"agent", "revoke", zero, "--data", dir}},
+		{1, "not_found", []string{"quarantine", "show", "7", "--data", dir}},
+		{1, "not_found", []string{"quarantine", "export", "7", filepath.Join(t.TempDir(), "x"), "--data", dir}},
+		{1, "not_found", []string{"user", "login", "nobody", "--data", dir}},
+		{1, "not_found", []string{"apitoken", "revoke", "--yes", zero + zero, "--data", dir}},
+		{1, "not_found", []string{"catalog", "show", "nothing", "--data", dir}},
+		{1, "not_found", []string{"catalog", "show", "shop", "9", "--data", dir}},
+		{2, "usage", []string{"nonsense"}},
+		{2, "usage", []string{"account", "list", "--sort", "luck", "--data", dir}},
+		{2, "usage", []string{"quarantine", "list", "--limit", "-5", "--data", dir}},
+		{2, "usage", []string{"quarantine", "show", "x", "--data", dir}},
+		{2, "usage", []string{"audit", "--limit", "5000", "--data", dir}},
+		{2, "usage", []string{"token", "create", "--data", dir, "--account", "a", "--installation", "b", "--environment", "test", "--out", "-", "--uses", "0"}},
+		{2, "label_invalid", []string{"apitoken", "create", "--data", dir}},
+		{2, "role_unknown", []string{"user", "set", "ann", "--role", "boss", "--data", dir}},
+		{2, "file_unreadable", []string{"account", "import", "--data", dir, "nowhere.csv"}},
+		{2, "file_unreadable", []string{"catalog", "sign", "--key", "nowhere.key", file(t, "c.yaml", catalogFile)}},
+		{1, "catalog_bad_key", []string{"catalog", "trust", "--data", dir, file1}},
+		{1, "file_not_writable", []string{"token", "create", "--data", dir, "--account", "a", "--installation", "b", "--environment", "test", "--out", filepath.Join(t.TempDir(), "no", "t")}},
+		{1, "conflict", []string{"token", "create", "--data", dir, "--account", "a", "--installation", "b", "--environment", "test", "--out", file1}},
 	} {
 		_, stderr := call(t, c.exit, c.args...)
-		if !strings.Contains(stderr, c.code) || !strings.HasPrefix(stderr, "error: ") {
+		if !strings.Contains(stderr, c.code) || !strings.HasPrefix(stderr, "error: ") || strings.Contains(stderr, "internal") || strings.Contains(stderr, "no such row") {
 			t.Errorf("%v: %s", c.args, stderr)
 		}
 	}
@@ -206,7 +229,147 @@ func TestServeAndTheCommandsBesideIt(t *testing.T) {
 	if code := <-done; code != 0 {
 		t.Fatalf("serve ended with %d: %s", code, errs.String())
 	}
-	if out, _ := call(t, 1, "doctor", "--data", dir); !strings.Contains(out, "start fieldpost-collector serve") {
+	if out, _ := call(t, 3, "doctor", "--data", dir); !strings.Contains(out, "start fieldpost-collector serve") {
 		t.Error(out)
 	}
+}
+
+// What a new user does in the wrong order says what comes first.
+func TestHintsLeadThroughTheFirstSteps(t *testing.T) {
+	dir, key, cat := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "vendor.key"), file(t, "catalog.yaml", catalogFile)
+	out := func(n string) string { return filepath.Join(t.TempDir(), n) }
+	create := []string{"token", "create", "--data", dir, "--account", "acme", "--installation", "eu", "--environment", "test", "--out"}
+	says := func(stderr string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if !strings.Contains(stderr, w) {
+				t.Errorf("no %q in %s", w, stderr)
+			}
+		}
+	}
+	_, stderr := call(t, 1, append(create, out("a"))...)
+	says(stderr, "catalog_key_missing", "catalog keygen", "catalog trust", "catalog sign", "catalog add")
+	call(t, 0, "catalog", "keygen", "--key", key)
+	_, stderr = call(t, 1, "catalog", "add", "--data", dir, cat)
+	says(stderr, "catalog sign --key")
+	call(t, 0, "catalog", "sign", "--key", key, cat)
+	_, stderr = call(t, 1, "catalog", "add", "--data", dir, cat)
+	says(stderr, "catalog_key_missing", "catalog trust")
+	call(t, 0, "catalog", "trust", "--data", dir, key+".pub")
+	_, stderr = call(t, 0, append(create, out("b"))...)
+	says(stderr, "no catalog yet", "catalog add")
+	call(t, 0, "catalog", "add", "--data", dir, cat)
+	if _, stderr = call(t, 0, append(create, out("c"))...); stderr != "" {
+		t.Errorf("all is well, and it says %s", stderr)
+	}
+}
+
+// What cannot be taken back is asked for on a terminal, and needs --yes elsewhere.
+func TestDestructiveCommandsAsk(t *testing.T) {
+	dir := told(t)
+	list, _ := call(t, 0, "agent", "list", "--data", dir, "-o", "json")
+	var agent, token, api map[string]string
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(json.Unmarshal([]byte(list), &agent))
+	list, _ = call(t, 0, "token", "list", "--data", dir, "-o", "json")
+	check(json.Unmarshal([]byte(list), &token))
+	call(t, 0, "user", "set", "ann", "--data", dir)
+	call(t, 0, "apitoken", "create", "--user", "ann", "--label", "x", "--data", dir)
+	list, _ = call(t, 0, "apitoken", "list", "--data", dir, "-o", "json")
+	check(json.Unmarshal([]byte(list), &api))
+	answer := func(want int, say string, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		d := Deps{Stdin: strings.NewReader(say), Terminal: func() bool { return true }, Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }}
+		if got := Run(t.Context(), append(args, "--data", dir), d); got != want {
+			t.Fatalf("%v answered %q: exit %d, want %d\n%s%s", args, say, got, want, out.String(), errs.String())
+		}
+		return errs.String()
+	}
+	for _, c := range []struct {
+		args  []string
+		state []string // a command that shows it
+		after string
+	}{
+		{[]string{"token", "revoke", token["id"]}, []string{"token", "list"}, "revoked"},
+		{[]string{"account", "close", "acme"}, []string{"account", "list"}, "true"},
+		{[]string{"agent", "revoke", agent["id"]}, []string{"agent", "list"}, "revoked"},
+		{[]string{"apitoken", "revoke", api["id"]}, []string{"audit"}, "api_token_revoked"},
+	} {
+		if _, stderr := call(t, 2, append(c.args, "--data", dir)...); !strings.Contains(stderr, "--yes") {
+			t.Errorf("%v where nobody can be asked: %s", c.args, stderr)
+		}
+		for _, no := range []string{"", "\n", "n\n", "nonsense\n"} {
+			if said := answer(1, no, c.args...); !strings.Contains(said, "[y/N]") || !strings.Contains(said, "nothing was changed") {
+				t.Errorf("%v: %s", c.args, said)
+			}
+		}
+		if out, _ := call(t, 0, append(c.state, "--data", dir)...); strings.Contains(out, c.after) {
+			t.Fatalf("%v was done without a yes:\n%s", c.args, out)
+		}
+		answer(0, "y\n", c.args...)
+		if out, _ := call(t, 0, append(c.state, "--data", dir)...); !strings.Contains(out, c.after) {
+			t.Errorf("%v was not done:\n%s", c.args, out)
+		}
+	}
+	call(t, 0, "account", "close", "acme", "--yes", "--data", dir)
+	call(t, 0, "account", "open", "acme", "--data", dir)
+}
+
+func TestQuarantineShow(t *testing.T) {
+	dir := told(t)
+	out, _ := call(t, 0, "quarantine", "show", "1", "--data", dir)
+	for _, want := range []string{"consent_not_covered", "usage is at level local", "acme", "not readable"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	to := filepath.Join(t.TempDir(), "batch")
+	call(t, 0, "quarantine", "export", "1", to, "--data", dir)
+	if b, err := os.ReadFile(to); err != nil || string(b) != "its bytes" {
+		t.Fatalf("%q, %v", b, err)
+	}
+	call(t, 1, "quarantine", "export", "1", to, "--data", dir) // nothing is overwritten
+}
+
+// A list of accounts has bounds, and each one names its line.
+func TestImportIsBounded(t *testing.T) {
+	dir := ready(t)
+	wide := "key"
+	for i := range maxColumns {
+		wide += fmt.Sprintf(",c%d", i)
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"no column key":         {"name\nAcme\n", "no column named key"},
+		"empty":                 {"", "line 1"},
+		"a column twice":        {"key,Plan,plan\na,b,c\n", "two columns"},
+		"a column without name": {"key,,x\na,b,c\n", "column 2"},
+		"too many columns":      {wide + "\n", "more than 200"},
+		"a long column name":    {"key," + strings.Repeat("n", 65) + "\n", "column 2"},
+		"a line too short":      {"key,name\na\n", "line 2"},
+		"an open quote":         {"key,name\na,\"x\n", "line"},
+		"a long value":          {"key,name,x\na,b," + strings.Repeat("v", maxValue+1) + "\n", "line 2"},
+		"a long key":            {"key\n" + strings.Repeat("k", 129) + "\n", "line 2"},
+		"a key with a line":     {"key\n\"a\nb\"\n", "line 2"},
+		"a key with an escape":  {"key\n\x1b[31m\n", "line 2"},
+		"an empty key":          {"key,name\nok,x\n,y\n", "line 3"},
+		"a key that is a path":  {"key\n../x\n", "line 2"},
+		"not UTF-8":             {"key,name\na,\xff\n", "UTF-8"},
+	} {
+		_, stderr := call(t, 2, "account", "import", "--data", dir, file(t, "x.csv", c.text))
+		if !strings.Contains(stderr, c.want) || !strings.Contains(stderr, "bad_input") || strings.Contains(stderr, "\x1b") {
+			t.Errorf("%s: %s", name, stderr)
+		}
+	}
+	if out, _ := call(t, 0, "account", "list", "--data", dir, "-o", "json"); out != "" {
+		t.Errorf("something was imported: %s", out)
+	}
+	// What is just within.
+	text := "key,name,x\n" + strings.Repeat("k", 128) + ",b," + strings.Repeat("v", maxValue) + "\n"
+	call(t, 0, "account", "import", "--data", dir, file(t, "y.csv", text))
 }

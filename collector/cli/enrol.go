@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,18 +32,34 @@ func (a *app) tokenCreate() *cobra.Command {
 			if out == "" {
 				return usage{fmt.Errorf("say with --out FILE where the token goes (- is standard output)")}
 			}
+			if err := between("uses", q.Uses, 1, 100_000); err != nil {
+				return err
+			}
+			if q.For <= 0 {
+				return usage{fmt.Errorf("--for is how long it may be used, as in 72h")}
+			}
+			if out != "-" { // before the token is made: a token nobody has is no use
+				if err := newFile(out, "name another file, or remove this one if its token is not needed"); err != nil {
+					return err
+				}
+			}
 			q.By = a.actor()
 			return a.open(cmd.Context(), true, func(d *collector.Data) error {
 				t, err := d.NewToken(cmd.Context(), q, url)
 				if err != nil {
 					return err
 				}
+				if _, err := d.Store.NewestCatalog(cmd.Context(), ""); errors.Is(err, store.ErrNotFound) {
+					fmt.Fprintln(a.Stderr, "note: there is no catalog yet, so agents that join measure nothing.\nTry: fieldpost-collector catalog sign --key vendor.key catalog.yaml, then catalog add catalog.yaml")
+				}
 				if out == "-" {
 					_, err = fmt.Fprintln(a.Stdout, t.String())
 					return err
 				}
 				if err := durable.WriteFile(durable.OS(), out, []byte(t.String()+"\n"), 0o600); err != nil {
-					return err
+					// Its secret is nowhere now.
+					p := &store.Problem{Code: codeOutput, Message: out + " cannot be written; the token was revoked", Hint: "name a file that you may write", Err: err}
+					return errors.Join(p, d.Store.RevokeToken(cmd.Context(), t.ID, time.Now()))
 				}
 				_, err = fmt.Fprintf(a.Stdout, "token %s for %s/%s (%s), %d use(s) until %s: %s\non the machine: fieldpost-agent enroll --token-file %s\n",
 					t.ID, t.Account, t.Installation, t.Environment, t.MaxUses, date(time.Unix(t.Expires, 0)), out, out)
@@ -88,18 +104,25 @@ func (a *app) tokenList() *cobra.Command {
 }
 
 func (a *app) tokenRevoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke ID", Short: "Stop further joins with a token; agents that joined stay.", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	return destructive(&cobra.Command{Use: "revoke ID", Short: "Stop further joins with a token; agents that joined stay.", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		id, err := exchange.ParseID(args[0])
 		if err != nil {
 			return usage{err}
 		}
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
+			if _, err := d.Store.Token(cmd.Context(), id); err != nil {
+				return missing(err, "token "+id.String(), "token list")
+			}
+			if err := a.confirm(cmd, "revoke token "+id.String()); err != nil {
+				return err
+			}
 			if err := d.Store.RevokeToken(cmd.Context(), id, time.Now()); err != nil {
 				return err
 			}
+			fmt.Fprintf(a.Stdout, "token %s is revoked; agents that joined with it stay\n", id)
 			return d.Store.AddAudit(cmd.Context(), store.AuditRow{At: time.Now(), Actor: a.actor(), Action: "token_revoked", Subject: id.String()})
 		})
-	}}
+	}})
 }
 
 func (a *app) agent() *cobra.Command {
@@ -124,60 +147,36 @@ func (a *app) agent() *cobra.Command {
 			return a.table([]string{"id", "account", "installation", "environment", "state", "version", "last check-in", "skew"}, rows)
 		})
 	}}
-	revoke := &cobra.Command{Use: "revoke ID", Short: "Refuse an agent from now on; its data stays.", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+	revoke := destructive(&cobra.Command{Use: "revoke ID", Short: "Refuse an agent from now on, for good; its data stays.", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		id, err := exchange.ParseID(args[0])
 		if err != nil {
 			return usage{err}
 		}
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
+			g, err := d.Store.Agent(cmd.Context(), id)
+			if err != nil {
+				return missing(err, "agent "+id.String(), "agent list")
+			}
+			if err := a.confirm(cmd, "refuse the agent of "+g.Account+"/"+g.Installation+" for good"); err != nil {
+				return err
+			}
 			if err := d.Store.RevokeAgent(cmd.Context(), id, time.Now()); err != nil {
 				return err
 			}
+			fmt.Fprintf(a.Stdout, "the agent of %s/%s is refused from its next request; to come back it joins anew\n", clean(g.Account), clean(g.Installation))
 			return d.Store.AddAudit(cmd.Context(), store.AuditRow{At: time.Now(), Actor: a.actor(), Action: "agent_revoked", Subject: id.String()})
 		})
-	}}
+	}})
 	cmd.AddCommand(list, revoke)
-	return cmd
-}
-
-func (a *app) quarantine() *cobra.Command {
-	cmd := &cobra.Command{Use: "quarantine", Short: "See batches that were refused, and why."}
-	var q store.TroubleQuery
-	list := &cobra.Command{Use: "list", Short: "List them, newest first.", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return a.open(cmd.Context(), false, func(d *collector.Data) error {
-			all, err := d.Store.Quarantine(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			var rows [][]string
-			for _, x := range all {
-				rows = append(rows, []string{strconv.FormatInt(x.ID, 10), date(x.At), x.Account, x.Installation, strconv.FormatUint(x.Seq, 10), x.Code, x.Message, strconv.Itoa(x.Bytes)})
-			}
-			return a.table([]string{"id", "at", "account", "installation", "seq", "code", "reason", "bytes"}, rows)
-		})
-	}}
-	list.Flags().StringVar(&q.Account, "account", "", "only of this account")
-	list.Flags().IntVar(&q.Limit, "limit", 100, "how many, at most 1,000")
-	export := &cobra.Command{Use: "export ID FILE", Short: "Write the bytes of one to a file.", Args: cobra.ExactArgs(2), RunE: func(cmd *cobra.Command, args []string) error {
-		id, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil {
-			return usage{fmt.Errorf("%q is not the number of a quarantined batch", args[0])}
-		}
-		return a.open(cmd.Context(), false, func(d *collector.Data) error {
-			b, err := d.Store.QuarantineBytes(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return durable.WriteFile(durable.OS(), args[1], b, 0o600)
-		})
-	}}
-	cmd.AddCommand(list, export)
 	return cmd
 }
 
 func (a *app) audit() *cobra.Command {
 	var q store.TroubleQuery
 	cmd := &cobra.Command{Use: "audit", Short: "List what was done by whom, newest first.", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if err := between("limit", q.Limit, 1, 1000); err != nil {
+			return err
+		}
 		return a.open(cmd.Context(), false, func(d *collector.Data) error {
 			all, err := d.Store.Audit(cmd.Context(), q)
 			if err != nil {

@@ -101,7 +101,7 @@ func TestExportAndQuarantine(t *testing.T) {
 		t.Fatalf("%q: %v", b, err)
 	}
 	call(t, 1, "quarantine", "export", "--data", dir, "999", to)
-	if out, _ = call(t, 1, "doctor", "--data", dir); !strings.Contains(out, "quarantine list") {
+	if out, _ = call(t, 3, "doctor", "--data", dir); !strings.Contains(out, "quarantine list") {
 		t.Fatal(out)
 	}
 }
@@ -121,9 +121,9 @@ func TestUsersAndTokensForPrograms(t *testing.T) {
 	if err := json.Unmarshal([]byte(list), &row); err != nil {
 		t.Fatal(err)
 	}
-	call(t, 0, "apitoken", "revoke", "--data", dir, row["id"])
+	call(t, 0, "apitoken", "revoke", "--yes", "--data", dir, row["id"])
 	if list, _ = call(t, 0, "apitoken", "list", "--data", dir, "-o", "json"); list != "" {
 		t.Fatal(list)
 	}
-	call(t, 1, "user", "set", "--data", dir, "bob", "--role", "owner")
+	call(t, 2, "user", "set", "--data", dir, "bob", "--role", "owner")
 }

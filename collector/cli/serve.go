@@ -80,11 +80,15 @@ func (a *app) migrate() *cobra.Command {
 }
 
 // finding is one line of doctor.
-type finding struct{ what, state, remedy string }
+type finding struct {
+	what, state, remedy string
+	unreachable         bool
+}
 
 func (a *app) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong, with a remedy for each.", Args: cobra.NoArgs,
+		Long:    "Ends with 0 when all is well, 1 when something is wrong, 3 when nothing answers where agents look.",
 		Example: "  fieldpost-collector doctor --data /srv/fieldpost",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var fs []finding
@@ -93,18 +97,21 @@ func (a *app) doctor() *cobra.Command {
 				return nil
 			})
 			if p := (*store.Problem)(nil); errors.As(err, &p) {
-				fs = append(fs, finding{"data", p.Message, p.Hint})
+				fs = append(fs, finding{what: "data", state: p.Message, remedy: p.Hint})
 			} else if err != nil {
 				return err
 			}
-			bad := false
+			bad, away := false, false
 			var rows [][]string
 			for _, f := range fs {
-				bad = bad || f.remedy != ""
+				bad, away = bad || f.remedy != "", away || f.unreachable
 				rows = append(rows, []string{f.what, f.state, f.remedy})
 			}
 			if err := a.table([]string{"what", "state", "remedy"}, rows); err != nil {
 				return err
+			}
+			if away {
+				return errUnreachable
 			}
 			if bad {
 				return errDegraded
@@ -114,17 +121,19 @@ func (a *app) doctor() *cobra.Command {
 	}
 }
 
+const listener = "listener"
+
 func examine(ctx context.Context, d *collector.Data) (fs []finding) {
 	say := func(what, good string, err error, remedy string) {
 		if err != nil {
-			fs = append(fs, finding{what, err.Error(), remedy})
+			fs = append(fs, finding{what: what, state: err.Error(), remedy: remedy, unreachable: what == listener})
 			return
 		}
-		fs = append(fs, finding{what, good, ""})
+		fs = append(fs, finding{what: what, state: good})
 	}
 	say("data", d.Dir, nil, "")
 	if st, err := os.Stat(d.Dir); err == nil && st.Mode().Perm()&0o077 != 0 {
-		fs = append(fs, finding{"rights", fmt.Sprintf("%s is open to others (%o)", d.Dir, st.Mode().Perm()), "chmod 700 " + d.Dir})
+		fs = append(fs, finding{what: "rights", state: fmt.Sprintf("%s is open to others (%o)", d.Dir, st.Mode().Perm()), remedy: "chmod 700 " + d.Dir})
 	}
 	say("store", "sound", d.Store.Check(ctx), "restore the store from a backup; agents send again what is missing")
 	pub, err := d.CatalogKey()
@@ -144,7 +153,7 @@ func examine(ctx context.Context, d *collector.Data) (fs []finding) {
 			}
 		}
 	}
-	say("listener", "answers at "+address, err, "start fieldpost-collector serve, or open the port in the firewall: TCP to "+address)
+	say(listener, "answers at "+address, err, "start fieldpost-collector serve, or open the port in the firewall: TCP to "+address)
 	q, err := d.Store.Quarantine(ctx, store.TroubleQuery{Limit: 1})
 	if err == nil && len(q) > 0 {
 		err = fmt.Errorf("batches were refused, the last at %s: %s", date(q[0].At), q[0].Code)

@@ -140,7 +140,7 @@ func NewToken(ctx context.Context, st store.Enrolment, audit store.Auditor, issu
 	}
 	if len(issuer.CatalogKey) == 0 {
 		return exchange.Token{}, &store.Problem{Code: store.CodeNoCatalogKey, Message: "the collector does not know the key that signs catalogs; a token carries it",
-			Hint: "fieldpost-collector catalog keygen, sign and add first", Status: http.StatusConflict}
+			Hint: "fieldpost-collector catalog keygen --key vendor.key; then catalog trust vendor.key.pub, catalog sign --key vendor.key catalog.yaml and catalog add catalog.yaml", Status: http.StatusConflict}
 	}
 	t := exchange.Token{ID: exchange.NewNonce(), URL: issuer.URL, CA: issuer.CA, Collector: issuer.Collector, CatalogKey: issuer.CatalogKey,
 		Account: q.Account, Installation: q.Installation, Environment: q.Environment, Secret: make([]byte, 32), Expires: now.Add(q.For).Unix(), MaxUses: q.Uses}

@@ -217,7 +217,8 @@ type Overview struct {
 // TroubleQuery pages over troubles; empty fields match all.
 type TroubleQuery struct {
 	Account, Installation string
-	Limit, Offset         int // default 100, at most 1,000
+	ID                    int64 // of the one to find; 0: all
+	Limit, Offset         int   // default 100, at most 1,000
 }
 
 // Quarantined is a batch that was not taken.

@@ -160,11 +160,10 @@ func (s *Store) Overview(ctx context.Context) (o store.Overview, err error) {
 // trouble narrows a list to an account and installation.
 func trouble(q store.TroubleQuery) (string, []any) {
 	var f sq.Filter
-	if q.Account != "" {
-		f.Add("a.key = ?", q.Account)
-	}
-	if q.Installation != "" {
-		f.Add("i.key = ?", q.Installation)
+	for name, value := range map[string]any{"a.key": q.Account, "i.key": q.Installation, "x.id": q.ID} {
+		if value != "" && value != int64(0) {
+			f.Add(name+" = ?", value)
+		}
 	}
 	return f.String() + " ORDER BY x.id DESC LIMIT ? OFFSET ?", append(f.Args, sq.Clamp(q.Limit, 100, 1000), max(q.Offset, 0))
 }
