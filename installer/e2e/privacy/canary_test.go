@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -57,11 +58,8 @@ func forms(word string) (out [][]byte) {
 // gives the places of the allowed ones it found.
 func (c *canaries) hunt(t *testing.T, where string, data []byte, allowed ...string) (found []string) {
 	t.Helper()
-	low := marked(data)
-	for place, word := range c.words {
-		if !slices.ContainsFunc(forms(word), func(f []byte) bool { return bytes.Contains(low, f) }) {
-			continue
-		}
+	low := bytes.ToLower(data)
+	for place := range c.seen(low) {
 		if slices.ContainsFunc(allowed, func(a string) bool { return strings.HasPrefix(place, a) }) {
 			found = append(found, place)
 			continue
@@ -71,20 +69,34 @@ func (c *canaries) hunt(t *testing.T, where string, data []byte, allowed ...stri
 	return found
 }
 
-// marked is data, in lower case, where any canary can be: a journal is megabytes of nothing.
-func marked(data []byte) (out []byte) {
-	const around = 512 // a canary takes at most half of that in hex
-	low := bytes.ToLower(data)
-	for _, f := range forms(mark) {
-		for at, end := 0, 0; ; {
-			i := bytes.Index(low[at:], f)
-			if i < 0 {
-				break
+// whole is a canary as it is.
+var whole = regexp.MustCompile(mark + "[a-z]*n[0-9]+xqc")
+
+// seen are the places whose canaries are in low, in any form.
+func (c *canaries) seen(low []byte) map[string]bool {
+	out := map[string]bool{}
+	plain, encoded := forms(mark)[:1], forms(mark)[1:]
+	if bytes.Contains(low, plain[0]) {
+		places := make(map[string]string, len(c.words))
+		for place, word := range c.words {
+			places[word] = place
+		}
+		for _, w := range whole.FindAll(low, -1) {
+			if place, ok := places[string(w)]; ok {
+				out[place] = true
+			} else {
+				out["nobody knows which: "+string(w)] = true
 			}
-			at += i
-			from, to := max(at-around, end), min(at+around, len(low))
-			out = append(out, low[min(from, to):to]...)
-			at, end = at+len(f), to
+		}
+		if len(out) == 0 {
+			out["nobody knows which, cut off"] = true
+		}
+	}
+	if slices.ContainsFunc(encoded, func(f []byte) bool { return bytes.Contains(low, f) }) {
+		for place, word := range c.words {
+			if slices.ContainsFunc(forms(word)[1:], func(f []byte) bool { return bytes.Contains(low, f) }) {
+				out[place] = true
+			}
 		}
 	}
 	return out

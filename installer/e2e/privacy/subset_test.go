@@ -93,7 +93,14 @@ func replayDeciding(tb testing.TB, state string, o agent.ReplayOptions, step fun
 			tb.Error(err)
 		}
 	}()
-	o.Step = func(ctx context.Context, _ time.Time) error { return step(ctx, a) }
+	begun := false
+	o.Step = func(ctx context.Context, _ time.Time) error {
+		if !begun { // before the first event nothing can be decided
+			begun = true
+			return nil
+		}
+		return step(ctx, a)
+	}
 	if _, err := a.Replay(tb.Context(), o); err != nil {
 		tb.Fatal(err)
 	}
