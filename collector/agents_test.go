@@ -289,6 +289,36 @@ func (s *syncBuffer) bytes() []byte {
 	return bytes.Clone(s.b.Bytes())
 }
 
+// S13: there is no pending agent. One that has a token and a challenge, but has not joined, is as
+// unknown as any stranger: nothing it sends is kept, not even in quarantine.
+func TestS13_whoHasNotJoinedStoresNothing(t *testing.T) {
+	h := start(t, filepath.Join(t.TempDir(), "data"), nil)
+	tok := h.token("acme", "eu", store.Production)
+	a := h.stranger("a", tok)
+	a.epoch = exchange.ID{1}
+	a.challenge(tok.ID)
+	st := must[exchange.SignedStatement](t)(exchange.SignStatement(exchange.Statement{Version: exchange.Version, Agent: a.id, Number: 1, Catalog: h.cat.Hash}, a.key))
+	status, body := a.checkIn(st, time.Now())
+	wantCode(t, status, body, http.StatusUnauthorized, store.CodeAgentUnknown)
+	a.statement = st
+	if r := a.send(a.freeze(cell(people, report.Week, week(0), report.Exact, 40, 40))); r.Outcome != exchange.NotKnown || r.Queued != 0 {
+		t.Fatalf("%+v", r)
+	}
+	db := h.c.Data().Store
+	if _, err := db.Statement(t.Context(), st.Hash()); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the statement: %v", err)
+	}
+	if q := must[[]store.Quarantined](t)(db.Quarantine(t.Context(), store.TroubleQuery{})); len(q) != 0 {
+		t.Errorf("quarantine: %+v", q)
+	}
+	if n := must[uint64](t)(h.c.Queued(t.Context())); n != 0 || len(a.figures(store.FigureQuery{})) != 0 {
+		t.Errorf("%d batches on the stream", n)
+	}
+	if status, body := a.join(tok, nil); status != http.StatusOK { // the token is still good
+		t.Fatalf("%d %s", status, body)
+	}
+}
+
 func TestS16_reorderedDuplicatedForked(t *testing.T) {
 	h := start(t, filepath.Join(t.TempDir(), "data"), nil)
 	a := h.enrol("acme", "eu", store.Production)

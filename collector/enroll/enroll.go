@@ -13,6 +13,8 @@
 //   - A challenge's nonce is good for one join within five minutes. It carries its own proof
 //     (a MAC), so strangers who ask cost no memory; only nonces that were used are remembered.
 //   - A statement is kept only after its signature was verified, byte for byte.
+//   - An agent has joined or is unknown; there is no pending state in between, so nothing of an
+//     agent that waits to be let in can be stored (S13).
 //   - Who joined, or tried and held a real token, is in the audit log.
 //
 // It keeps nothing on disk of its own.
