@@ -17,7 +17,8 @@ func rows() []Row {
 	idle := goBench{"./installer/e2e/bench", "BenchmarkIdle", "1x"}
 	replay := goBench{"./installer/e2e/bench", "BenchmarkReplay", "1x"}
 	freeze := goBench{"./protocol/batch", "BenchmarkFreeze/hourly", ""}
-	batches := goBench{"./collector", "BenchmarkBatches", ""}
+	most := goBench{"./collector", "BenchmarkBatches/most", ""}
+	paced := goBench{"./collector", "BenchmarkBatches/300", ""}
 	account := goBench{"./installer/e2e/pages", "BenchmarkPages/account", "200x"}
 	fold := goBench{"./installer/e2e/oracle", "BenchmarkFold/rush", ""}
 	return []Row{
@@ -30,8 +31,8 @@ func rows() []Row {
 		{Name: "agent's memory, idle", Unit: "MB", AtMost: 15, Run: idle.metric("MB", "anonymous-MB")},
 		{Name: "agent program, linux/amd64, stripped", Unit: "bytes", AtMost: 15_000_000, Run: stripped("./installer/cmd/fieldpost-agent")},
 		{Name: "bytes on the wire a cell, hourly batches", Unit: "bytes", AtMost: 4, Run: freeze.metric("bytes/cell", "cells/batch", "ns/cell")},
-		{Name: "collector, batches of 300 cells: HTTPS → synced stream → store", Unit: "batches/s", AtLeast: 300, Run: batches.metric("batches/s", "cells/s")},
-		{Name: "collector, acknowledgement at that rate, p99", Unit: "ms", AtMost: 50, Run: batches.metric("ack-p99-ms", "ack-p50-ms")},
+		{Name: "collector, batches of 300 cells: HTTPS → synced stream → store", Unit: "batches/s", AtLeast: 300, Run: most.metric("batches/s", "cells/s", "ack-p50-ms", "ack-p99-ms")},
+		{Name: "collector, acknowledgement at 300 batches/s, p99", Unit: "ms", AtMost: 50, Run: paced.metric("ack-p99-ms", "ack-p50-ms", "batches/s")},
 		{Name: "account page, 1,000 installations × 1 year, p95", Unit: "ms", AtMost: 200, Run: account.metric("p95-ms", "p50-ms")},
 		{Name: "fold, an event", Unit: "ns", Run: fold.metric("ns/event", "MB-held")},
 		{Name: "replay of the 35 recorded installations", Unit: "s", AtMost: 60, Run: replay.metric("s", "events/s")},
