@@ -211,7 +211,8 @@ func (a *Agent) settle(err error, acked bool) {
 		d.failing = time.Time{}
 		return
 	}
-	if d.failing.IsZero() {
+	var road *uplink.Error // anything else is about this machine, not the road to the collector
+	if errors.As(err, &road) && d.failing.IsZero() {
 		d.failing = time.Now()
 	}
 	var e *control.Error
