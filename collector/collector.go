@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -110,6 +111,7 @@ type Collector struct {
 	writer *writer.Writer
 	ln     net.Listener
 	srv    *http.Server
+	pages  []io.Closer // handlers that go on behind their answers
 }
 
 // New opens the data directory, takes its lock and the port, and wires the rooms. The caller
@@ -204,6 +206,9 @@ func (c *Collector) wire() (http.Handler, error) {
 			return nil, fmt.Errorf("wiring %s: the path belongs to agents", r.Pattern)
 		}
 		mux.Handle(r.Pattern, r.Handler)
+		if p, ok := r.Handler.(io.Closer); ok {
+			c.pages = append(c.pages, p)
+		}
 	}
 	return agents, nil
 }
@@ -266,6 +271,10 @@ func (c *Collector) Close() (err error) {
 		}
 		c.ln = closed{c.ln}
 	}
+	for _, p := range c.pages { // what they still compute reads the store
+		err = errors.Join(err, p.Close())
+	}
+	c.pages = nil
 	if c.stream != nil {
 		err = errors.Join(err, c.stream.Close())
 		c.stream = nil

@@ -161,10 +161,12 @@ func (p Period) Form() report.Form {
 
 // PeriodQuery asks for roll-ups of one measure, oldest first.
 type PeriodQuery struct {
-	Measure      string       // "" = all
-	Field        report.Field // 0 = all
-	Account      string       // "" with Fleet false: every account
-	Fleet        bool         // one row per period over all accounts
+	Measure string       // "" = all
+	Field   report.Field // 0 = all
+	Account string       // "" with Fleet false: every account
+	// Fleet: one row per period over all accounts. Exact for one environment: over several, the people of an
+	// account that has installations in two of them are added and not joined.
+	Fleet        bool
 	Environments []string     // empty: all; several are joined
 	Grain        report.Grain // Weekly (default) or Monthly
 	From, To     int64        // civil days, both included; 0 = open
