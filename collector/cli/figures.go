@@ -16,6 +16,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -115,11 +116,49 @@ func (a *app) query() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.open(cmd.Context(), false, func(d *collector.Data) error { return a.printFigures(cmd.Context(), d.Store, q) })
+			return a.open(cmd.Context(), false, func(d *collector.Data) error {
+				if err := knownMeasure(cmd.Context(), d.Store, q.Measure); err != nil {
+					return err
+				}
+				return a.printFigures(cmd.Context(), d.Store, q)
+			})
 		},
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// knownMeasure refuses the id of a measure that no catalog here has, and names the nearest.
+func knownMeasure(ctx context.Context, s store.Catalogs, id string) error {
+	if id == "" {
+		return nil
+	}
+	list, err := s.CatalogList(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, row := range list {
+		full, err := s.Catalog(ctx, row.Hash)
+		if err != nil {
+			return err
+		}
+		c, err := catalog.Parse(full.Raw)
+		if err != nil {
+			return fmt.Errorf("reading the catalog %s %d: %w", row.Name, row.Version, err)
+		}
+		if m, _ := c.Measure(id); m != nil {
+			return nil
+		}
+		for i := range c.Measures {
+			ids = append(ids, c.Measures[i].ID)
+		}
+	}
+	hint := "fieldpost-collector catalog show"
+	if near := catalog.Nearest(id, ids); near != "" {
+		hint = "--measure " + near
+	}
+	return &store.Problem{Code: store.CodeBadInput, Message: fmt.Sprintf("no catalog here has a measure %q", id), Hint: hint}
 }
 
 // line is a figure with whose it is, in the API's shape.
