@@ -73,6 +73,9 @@ func TestQueryKeepsEveryForm(t *testing.T) {
 	}
 	call(t, 2, "query", "--data", dir, "--installation", "eu")
 	call(t, 2, "query", "--data", dir, "--from", "yesterday")
+	if _, stderr := call(t, 2, "query", "--data", dir, "--measure", "peple"); !strings.Contains(stderr, "Try: --measure people") {
+		t.Error(stderr)
+	}
 }
 
 func TestExportAndQuarantine(t *testing.T) {
