@@ -53,7 +53,7 @@ func (a *app) config(cfg settings.Config) agent.Config {
 }
 
 func (a *app) runCmd() *cobra.Command {
-	return &cobra.Command{Use: "run", Short: "Run the agent (what the service does)", Args: args(cobra.NoArgs),
+	return &cobra.Command{Use: "run", Short: "Run the agent (what the service does)", Example: "  fieldpost-agent run --zone Europe/Berlin --log-level debug", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.settings(c)
 			if err != nil {
@@ -268,7 +268,7 @@ func parseTime(s string) (time.Time, error) {
 }
 
 func (a *app) configCmd() *cobra.Command {
-	return &cobra.Command{Use: "config", Short: "The settings in force, and where each can be set", Args: args(cobra.NoArgs),
+	return &cobra.Command{Use: "config", Short: "Where each setting can be set, and its default; mistakes are named", Example: "  fieldpost-agent config -o table", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if _, err := a.settings(c); err != nil {
 				return err
@@ -351,7 +351,8 @@ first event and what may leave is sent. An interrupted replay goes on where it s
 }
 
 func (a *app) serviceCmd() *cobra.Command {
-	c := &cobra.Command{Use: "service", Short: "Install, start, stop and look at the system service"}
+	c := &cobra.Command{Use: "service", Short: "Install, start, stop and look at the system service",
+		Example: "  fieldpost-agent service install --print systemd\n  sudo fieldpost-agent service install && sudo fieldpost-agent service start"}
 	var print string
 	do := func(name, short string, act func(Service) (string, error)) *cobra.Command {
 		return &cobra.Command{Use: name, Short: short, Args: args(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
@@ -387,7 +388,7 @@ func (a *app) serviceCmd() *cobra.Command {
 }
 
 func (a *app) consoleCmd() *cobra.Command {
-	return &cobra.Command{Use: "console", Short: "Print a one-time link to this site's own pages", Args: args(cobra.NoArgs),
+	return &cobra.Command{Use: "console", Short: "Print a one-time link to this site's own pages", Example: "  fieldpost-agent console", Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.settings(c)
 			if err != nil {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/settings"
@@ -43,6 +44,18 @@ type Deps struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Getenv  func(string) string // default os.Getenv
+}
+
+// Command is the whole command line without running anything, for man pages.
+func Command() *cobra.Command {
+	root := (&app{Deps: Deps{Getenv: func(string) string { return "" }, Stderr: io.Discard}}).root()
+	showAll(root)
+	return root
+}
+
+// showAll shows every setting's flag: where they all matter, help lists them.
+func showAll(c *cobra.Command) {
+	c.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = false })
 }
 
 type app struct {
@@ -130,7 +143,11 @@ Nothing is collected and nothing is sent until you decide so:
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &control.Error{Code: "usage", Message: err.Error(), Hint: c.CommandPath() + " --help", Exit: 2}
 	})
-	root.AddCommand(a.runCmd(), a.enrollCmd(), a.statusCmd(), a.consentCmd(), a.configCmd(), a.catalogCmd(),
+	run, config := a.runCmd(), a.configCmd()
+	for _, c := range []*cobra.Command{run, config} {
+		c.SetHelpFunc(func(c *cobra.Command, given []string) { showAll(c); root.HelpFunc()(c, given) })
+	}
+	root.AddCommand(run, a.enrollCmd(), a.statusCmd(), a.consentCmd(), config, a.catalogCmd(),
 		a.previewCmd(), a.queryCmd(), a.ledgerCmd(), a.replayCmd(), a.consoleCmd(), a.serviceCmd(), a.versionCmd())
 	return root
 }
@@ -169,7 +186,7 @@ func (a *app) settings(c *cobra.Command) (settings.Config, error) {
 }
 
 func (a *app) versionCmd() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "version", Short: "Print the version", Example: "  fieldpost-agent version -o json", Args: args(cobra.NoArgs), RunE: func(c *cobra.Command, _ []string) error {
 		return a.print(view{data: map[string]string{"version": a.Version}, header: []string{"version"}, rows: [][]string{{a.Version}},
 			human: func(w io.Writer) { fmt.Fprintln(w, "fieldpost-agent", a.Version) }})
 	}}

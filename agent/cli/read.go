@@ -168,6 +168,7 @@ recorded in the ledger.`,
 
 func (a *app) previewCmd() *cobra.Command {
 	return &cobra.Command{Use: "preview", Short: "Exactly what would leave now, and why the rest stays", Args: args(cobra.NoArgs),
+		Example: "  fieldpost-agent preview\n  fieldpost-agent preview -o json | jq .leaves",
 		RunE: func(c *cobra.Command, _ []string) error {
 			site, done, err := a.open(c)
 			if err != nil {
@@ -244,6 +245,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 
 func (a *app) catalogCmd() *cobra.Command {
 	c := &cobra.Command{Use: "catalog", Short: "What the vendor asks for, in plain words", Args: args(cobra.NoArgs),
+		Example: "  fieldpost-agent catalog\n  fieldpost-agent catalog diff\n  fieldpost-agent catalog show > catalog.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cat, err := a.catalog(c)
 			if err != nil {

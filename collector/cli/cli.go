@@ -46,6 +46,11 @@ type Deps struct {
 	Getenv   func(string) string // default os.Getenv
 }
 
+// Command is the whole command line without running anything, for man pages.
+func Command() *cobra.Command {
+	return (&app{Deps: Deps{Getenv: func(string) string { return "" }, Stderr: io.Discard}}).root()
+}
+
 type app struct {
 	Deps
 	dir    string
