@@ -5,6 +5,7 @@ package intake
 const (
 	CodeNotFound         = "not_found"
 	CodeMethod           = "method_not_allowed"
+	CodeHeaders          = "headers_too_large"       // over 16 KiB
 	CodeUnreadable       = "unreadable"              // not the JSON or protobuf it should be
 	CodeTooLarge         = "too_large"               // body over the door's limit, also once inflated
 	CodeTooDeep          = "too_deep"                // nested beyond reason

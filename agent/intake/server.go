@@ -36,7 +36,8 @@ type Config struct {
 }
 
 const (
-	maxHeaderBytes    = 16 << 10
+	maxHeaderBytes    = 16 << 10 // an SDK sends less than 2 KiB
+	readHeaderBytes   = 64 << 10 // read at most, so that whoever sends too much hears why; beyond it only the status says so
 	readHeaderTimeout = 5 * time.Second
 	idleTimeout       = 2 * time.Minute
 )
@@ -112,7 +113,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadTimeout:       s.c.BodyTimeout,
 		WriteTimeout:      s.c.BodyTimeout + 30*time.Second, // the disk's time in between
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    readHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.c.Logger.Handler(), slog.LevelDebug), // clients that hang up
 	}
 	stopped := make(chan error, 1)
@@ -141,6 +142,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	d := s.doors[r.URL.Path]
 	cors(w.Header(), r.Header)
 	switch {
+	case headerBytes(r) > maxHeaderBytes:
+		s.refuse(w, r, plain{}, &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Code: CodeHeaders, Message: "the headers are over 16 KiB", Hint: "Try: without cookies; they say nothing here"})
 	case d == nil:
 		s.refuse(w, r, plain{}, &Refusal{Status: 404, Code: CodeNotFound, Message: "nothing answers at this path", Hint: "Try: /v1/batch or /v1/metrics"})
 	case r.Method == http.MethodOptions:
@@ -151,6 +154,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.post(w, r, d)
 	}
+}
+
+// headerBytes is about what the request line and the headers took on the wire.
+func headerBytes(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for k, vs := range r.Header {
+		for _, v := range vs {
+			n += len(k) + len(v) + 4
+		}
+	}
+	return n
 }
 
 // cors lets pages of any origin send events: browser SDKs run in the product's pages, whose address

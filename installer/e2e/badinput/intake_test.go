@@ -172,7 +172,7 @@ func same(got, want map[string]uint64) bool {
 	return sum(got) == sum(want)
 }
 
-// Headers over 16 KiB are refused before anything is read of the body. The status is all there is: no
+// Headers over 16 KiB are refused before anything is read of the body. Beyond 64 KiB the status is all there is: no
 // door has seen the request.
 func TestIntake_HeadersWithoutEnd(t *testing.T) {
 	a := site(t, harness.Options{})
@@ -181,7 +181,7 @@ func TestIntake_HeadersWithoutEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := io.WriteString(c, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 64<<10)); err != nil {
+	if _, err := io.WriteString(c, "POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 96<<10)); err != nil {
 		t.Fatal(err)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -190,6 +190,9 @@ func TestIntake_HeadersWithoutEnd(t *testing.T) {
 	}
 	if res.Body.Close(); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%s", res.Status)
+	}
+	if code, answer, _ := a.Post("/v1/batch", batchOf(good), "X-Long", strings.Repeat("x", 20<<10)); code != 431 || !strings.Contains(answer, "headers_too_large") {
+		t.Errorf("%d %s", code, answer)
 	}
 	if code, answer, _ := a.Post("/v1/batch", batchOf(good)); code != 200 {
 		t.Errorf("%d %s", code, answer)
