@@ -142,12 +142,12 @@ func Huge(n int) Behave {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Length", strconv.Itoa(n))
 		chunk := make([]byte, 32<<10)
-		for n > 0 {
-			k, err := w.Write(chunk[:min(n, len(chunk))])
+		for left := n; left > 0; { // of this answer: others may be under way
+			k, err := w.Write(chunk[:min(left, len(chunk))])
 			if err != nil {
 				return
 			}
-			n -= k
+			left -= k
 		}
 	}
 }

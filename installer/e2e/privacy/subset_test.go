@@ -25,6 +25,28 @@ import (
 // decisions, of which some come in the middle.
 func TestSubset(t *testing.T) {
 	seen := map[string]int{} // by subject and form, over all histories
+	for range 5 {            // a band needs a site of the right size that agreed: some twenty histories have none
+		subset(t, seen)
+		if t.Failed() || len(unproved(seen)) == 0 {
+			break
+		}
+	}
+	if missing := unproved(seen); len(missing) > 0 {
+		t.Errorf("in no history a figure left that is %v: nothing was proved about those (%v)", missing, seen)
+	}
+}
+
+// unproved is what has to be met and was not.
+func unproved(seen map[string]int) (missing []string) {
+	for _, must := range []string{"machine exact", "traffic exact", "person exact", "person band", "person suppressed"} {
+		if seen[must] == 0 {
+			missing = append(missing, must)
+		}
+	}
+	return missing
+}
+
+func subset(t *testing.T, seen map[string]int) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := drawSite(r)
 		raw := s.catalog()
@@ -71,14 +93,6 @@ func TestSubset(t *testing.T) {
 			j.statement(in.Statement, l)
 		}
 	})
-	if t.Failed() {
-		return
-	}
-	for _, must := range []string{"machine exact", "traffic exact", "person exact", "person band", "person suppressed"} {
-		if seen[must] == 0 {
-			t.Errorf("in no history a figure left that is %s: nothing was proved about those (%v)", must, seen)
-		}
-	}
 }
 
 // replayDeciding is replay with decisions on the way.
@@ -194,7 +208,8 @@ func (j judge) cell(cell report.Cell, frozen time.Time) {
 	switch {
 	case cell.Form == report.Suppressed:
 	case cell.Form == report.Exact && total && inTotals:
-	case cell.Form == report.Band && total && m.Kind == catalog.ActiveUsers && cell.Grain == report.Week && (cell.Hi-cell.Lo+1 >= 5 || cell.Lo >= 10):
+	case cell.Form == report.Band && total && m.Kind == catalog.ActiveUsers && cell.Grain == report.Week && cell.Hi-cell.Lo+1 >= 5:
+	case cell.Form == report.Exact && total && m.Kind == catalog.ActiveUsers && cell.Grain == report.Week && cell.Lo >= 10: // a book's answer of one value
 	default:
 		j.t.Fatalf("about people, at %v, this left: %s", levels, words(f))
 	}
