@@ -11,6 +11,9 @@ import (
 
 func TestWhatRootMadeInAServiceStateIsGivenBack(t *testing.T) {
 	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("CI has to run as root, which alone can leave files that another user cannot open")
+		}
 		t.Skip("only root can leave files that another user cannot open")
 	}
 	state, outside := filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "outside")
