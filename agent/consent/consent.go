@@ -299,7 +299,7 @@ func apply(s exchange.Statement, ch Change, now time.Time) (exchange.Statement, 
 		widens = true
 	}
 	for _, d := range s.Categories {
-		if d.Level.AtLeast(exchange.Aggregate) && s.CatalogVersion == 0 {
+		if d.Level.Leaves() && s.CatalogVersion == 0 {
 			return s, false, fmt.Errorf("%w: %w", ErrRefused, ErrNoAccept)
 		}
 	}

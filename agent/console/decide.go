@@ -147,7 +147,7 @@ func (c *Console) review(q *request) (*view, error) {
 			}
 		}
 		body = append(body, m.El("tr", m.El("td", m.Text(say.CategoryName(ch.category))), m.El("td", m.Text(string(ch.from))), m.El("td", m.El("b", m.Text(string(ch.to)))), m.El("td", m.Class("note"), m.Text(say.LevelText(ch.to, people)))))
-		if ch.to.AtLeast(exchange.Aggregate) {
+		if ch.to.Leaves() {
 			cards = append(cards, say.Card(say.CategoryName(ch.category)+": what would be sent", nil, s.table(ms)))
 		}
 	}

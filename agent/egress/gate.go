@@ -179,11 +179,11 @@ func (g *Gate) Judge(w Window, p Policy) (cells []Ruled, leave bool) {
 
 // stays is why a whole window stays at the site, or Leaves.
 func (g *Gate) stays(w Window, m *catalog.Measure, p Policy) Reason {
-	if p.Statement == nil || !p.Statement.Decision(m.Category).Level.AtLeast(exchange.Aggregate) {
+	if p.Statement == nil || !p.Statement.Decision(m.Category).Level.Leaves() {
 		return NotConsented
 	}
 	d := p.Statement.Effective(m, p.Accepted)
-	if !d.Level.AtLeast(exchange.Aggregate) {
+	if !d.Level.Leaves() {
 		return NotAccepted
 	}
 	begin, _ := report.WindowTimes(w.Grain, w.Start, g.zone)

@@ -91,7 +91,7 @@ func grains() []string {
 
 func fields() []string {
 	var out []string
-	for f := report.Value; f <= report.Valid; f++ {
+	for f := report.Value; f < report.Fields; f++ {
 		out = append(out, f.String())
 	}
 	return out

@@ -173,7 +173,7 @@ func (k *case_) cell(c *report.Cell) *refusal {
 		return refuse(store.CodeTooFuture, "a %s of %s that began at %s has not ended", c.Grain, m.ID, report.StartString(c.Grain, c.Start))
 	}
 	d := k.named.Effective(m, k.accepted)
-	if !d.Level.AtLeast(exchange.Aggregate) {
+	if !d.Level.Leaves() {
 		return refuse(store.CodeNotCovered, "%s (%s) is at level %s", m.ID, m.Category, d.Level)
 	}
 	if begin.Unix() < d.From {
@@ -183,7 +183,7 @@ func (k *case_) cell(c *report.Cell) *refusal {
 		return refuse(store.CodeNotCovered, "%s may not be told as %s per %s at level %s", m.ID, c.Form, c.Grain, d.Level)
 	}
 	// A decision that has narrowed since stops what was frozen before it.
-	if now := k.newest.Effective(m, k.acceptedNow); !now.Level.AtLeast(exchange.Aggregate) || !allowed(m, c, now.Level) {
+	if now := k.newest.Effective(m, k.acceptedNow); !now.Level.Leaves() || !allowed(m, c, now.Level) {
 		return refuse(store.CodeNotCovered, "%s (%s) is at level %s since statement %d", m.ID, m.Category, now.Level, k.newest.Number)
 	}
 	return nil

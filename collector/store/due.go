@@ -21,7 +21,7 @@ const leadTime = 2 * time.Hour
 // the installation; cat is the catalog its statement accepted.
 func Due(cat *catalog.Catalog, m *catalog.Measure, st *exchange.Statement, latest []LatestRow, now time.Time, zone *time.Location) []Backlog {
 	d := st.Effective(m, cat)
-	if !d.Level.AtLeast(exchange.Aggregate) {
+	if !d.Level.Leaves() {
 		return nil
 	}
 	// One field speaks for the measure: they travel together.

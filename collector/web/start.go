@@ -153,7 +153,7 @@ func (h *Handler) waiting(q *request, id exchange.ID) (*waiting, error) {
 	}
 	w.Measure = accounts.Headline(cat)
 	for _, l := range w.Install.Consent {
-		w.Agreed = w.Agreed || l.AtLeast(exchange.Aggregate)
+		w.Agreed = w.Agreed || l.Leaves()
 	}
 	w.Agreed, w.Reported = w.Agreed && w.Joined != nil, w.Joined != nil && !w.Install.FirstReport.IsZero()
 	from := w.Now
@@ -161,7 +161,7 @@ func (h *Handler) waiting(q *request, id exchange.ID) (*waiting, error) {
 		return nil, err
 	} else if len(statements) > 0 {
 		if st, err := statements[0].Signed.Parse(); err == nil {
-			if d := st.Decision(catalog.Usage); d.From > 0 && d.Level.AtLeast(exchange.Aggregate) {
+			if d := st.Decision(catalog.Usage); d.From > 0 && d.Level.Leaves() {
 				from = time.Unix(d.From, 0)
 			}
 		}

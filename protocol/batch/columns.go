@@ -21,7 +21,7 @@ const (
 
 const (
 	numGrains = 10
-	numFields = 32
+	numFields = report.Fields
 )
 
 // run is a stretch of consecutive windows of one grain, by ordinal.
@@ -351,7 +351,7 @@ func (c *columns) readSeries(r *intcol.Reader, n int) {
 			}
 			mask := uint64(masks[0])
 			masks = masks[1:]
-			if mask == 0 || mask >= 1<<report.Valid || len(c.series)+bits.OnesCount64(mask) > n {
+			if mask == 0 || mask >= 1<<(report.Fields-1) || len(c.series)+bits.OnesCount64(mask) > n {
 				r.Bad = true
 				return
 			}

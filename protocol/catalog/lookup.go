@@ -71,45 +71,6 @@ func Find(ps []Property, name string) (*Property, int) {
 	return nil, -1
 }
 
-// Fields are the figures one window of the measure's kind has, in order.
-func (m *Measure) Fields() []report.Field {
-	switch m.Kind {
-	case Count, ActiveUsers:
-		return []report.Field{report.Value}
-	case Lifecycle:
-		return []report.Field{report.New, report.Retained, report.Resurrected, report.Dormant}
-	case Distribution:
-		return []report.Field{report.Count, report.Sum, report.Sketch}
-	case Histogram:
-		return []report.Field{report.Count, report.Sum, report.Buckets}
-	case Gauge:
-		return []report.Field{report.Last, report.Min, report.Max, report.Mean}
-	case Counter:
-		return []report.Field{report.Increase}
-	case Fact:
-		return []report.Field{report.Value, report.Since}
-	case Availability:
-		return []report.Field{report.Up, report.Down, report.Maintenance, report.Unseen, report.Incidents}
-	case SLO:
-		return []report.Field{report.Good, report.Valid}
-	}
-	return nil
-}
-
-// Grains are the windows kept at the site for the measure: all grains of its subject
-// (MEASURES, "Grains"). A fact has days and changes; lifecycle only weeks and months.
-func (m *Measure) Grains() []report.Grain {
-	switch {
-	case m.Kind == Fact:
-		return []report.Grain{report.Day, report.Change}
-	case m.Kind == Lifecycle:
-		return []report.Grain{report.Week, report.Month}
-	case m.Subject != Person:
-		return []report.Grain{report.FiveMinutes, report.Hour, report.Day}
-	}
-	return []report.Grain{report.Day, report.Week, report.Month, report.Rolling28, report.Block4w, report.Block12w}
-}
-
 // HasGrain reports whether the site keeps windows of that grain for the measure.
 func (m *Measure) HasGrain(g report.Grain) bool { return slices.Contains(m.Grains(), g) }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -42,21 +43,44 @@ func (c *Catalog) listBreakdowns(m *Measure) []Breakdown {
 		}
 		out = append(out, b)
 	}
+	for _, props := range m.own() {
+		var b Breakdown
+		for _, p := range props {
+			if p == nil {
+				p = c.named(m)
+			}
+			b.Props = append(b.Props, p)
+			b.Dims = append(b.Dims, p.Name)
+		}
+		out = append(out, b)
+	}
 	return out
+}
+
+// named is the dimension of the catalog that a funnel is split by or an experiment's arms are told by.
+func (c *Catalog) named(m *Measure) *Property {
+	name := m.Split
+	if m.Kind == Sufficient {
+		name = m.Arm
+	}
+	if p, _ := c.Dimension(m, name); p != nil {
+		return p
+	}
+	return &Property{Name: name}
 }
 
 // Cells are V1 and V2 of every cell of the breakdown, in order: each listed value, then
 // (other), then (none). What is there does not depend on what was measured.
 func (b Breakdown) Cells() iter.Seq2[uint16, uint16] {
 	return func(yield func(uint16, uint16) bool) {
-		for v1 := range b.Props[0].NoneIndex() + 1 {
+		for v1 := range b.Props[0].Size() {
 			if len(b.Props) == 1 {
 				if !yield(v1, 0) {
 					return
 				}
 				continue
 			}
-			for v2 := range b.Props[1].NoneIndex() + 1 {
+			for v2 := range b.Props[1].Size() {
 				if !yield(v1, v2) {
 					return
 				}
@@ -66,14 +90,17 @@ func (b Breakdown) Cells() iter.Seq2[uint16, uint16] {
 }
 
 // Cells are the series of one field and grain of the measure at index i, all of them: the
-// total first, then every cell of every breakdown, in the order of report.Series.
+// total first, then every cell of every breakdown that has the field, in the order of report.Series.
 func (c *Catalog) Cells(i int, f report.Field, g report.Grain) iter.Seq[report.Series] {
 	return func(yield func(report.Series) bool) {
 		s := report.Series{Measure: uint16(i), Field: f, Grain: g}
-		if !yield(s) {
+		if slices.Contains(c.Measures[i].Fields(), f) && !yield(s) {
 			return
 		}
 		for n, b := range c.breakdownsAt(i) {
+			if !slices.Contains(c.Measures[i].FieldsOf(n+1), f) {
+				continue
+			}
 			s.Breakdown = uint8(n + 1)
 			for v1, v2 := range b.Cells() {
 				s.V1, s.V2 = v1, v2
@@ -110,14 +137,14 @@ func (c *Catalog) Resolve(cell report.Cell) (report.Figure, error) {
 		switch {
 		case i >= len(b.Props) && x != 0:
 			return report.Figure{}, strict.Coded(strict.CodeBadCell, "a value %d for a dimension %s does not have", x, m.ID)
-		case i < len(b.Props) && x > b.Props[i].NoneIndex():
-			return report.Figure{}, strict.Coded(strict.CodeBadCell, "value %d of %s, which has %d", x, b.Dims[i], b.Props[i].NoneIndex()+1)
+		case i < len(b.Props) && x >= b.Props[i].Size():
+			return report.Figure{}, strict.Coded(strict.CodeBadCell, "value %d of %s, which has %d", x, b.Dims[i], b.Props[i].Size())
 		case i < len(b.Props):
 			f.Dims[b.Dims[i]] = b.Props[i].ValueName(x)
 		}
 	}
-	if m.Kind == Fact && cell.Field == report.Value && cell.Form == report.Exact {
-		f.Text = m.valueName(cell.Lo)
+	if cell.Form == report.Exact {
+		f.Text = m.valueName(cell.Field, int(cell.Breakdown), cell.Lo)
 	}
 	return f, nil
 }
@@ -152,9 +179,10 @@ func (c *Catalog) Cell(f report.Figure) (report.Cell, error) {
 			return report.Cell{}, strict.Coded(strict.CodeBadCell, "%s has no such cell in its breakdowns", m.ID)
 		}
 	}
-	if m.Kind == Fact && f.Field == report.Value && f.Form == report.Exact {
-		at := m.ValueIndex(f.Text)
-		if m.valueName(float64(at)) != f.Text {
+	if list := m.Listed(f.Field, int(cell.Breakdown)); list != nil && f.Form == report.Exact {
+		p := Property{Values: list, Fixed: m.Kind != Fact}
+		at, ok := p.find(f.Text)
+		if !ok {
 			return report.Cell{}, strict.Coded(strict.CodeBadCell, "%q is not a listed value of %s", strict.Clip(f.Text), m.ID)
 		}
 		cell.Lo, cell.Hi = float64(at), float64(at)
@@ -192,7 +220,7 @@ next:
 
 // find is the index of a value's name as ValueName gives it.
 func (p *Property) find(name string) (uint16, bool) {
-	for i := range p.NoneIndex() + 1 {
+	for i := range p.Size() {
 		if p.ValueName(i) == name {
 			return i, true
 		}
@@ -210,9 +238,10 @@ func (m *Measure) ValueIndex(v string) uint16 {
 	return p.OtherIndex()
 }
 
-func (m *Measure) valueName(at float64) string {
-	p := Property{Values: m.Values}
-	if at < 0 || at > float64(p.NoneIndex()) {
+// valueName is the text a listed number stands for; "" where it stands for none.
+func (m *Measure) valueName(f report.Field, b int, at float64) string {
+	p := Property{Values: m.Listed(f, b), Fixed: m.Kind != Fact}
+	if p.Values == nil || at < 0 || at >= float64(p.Size()) || at != math.Trunc(at) {
 		return ""
 	}
 	return p.ValueName(uint16(at))
@@ -229,12 +258,8 @@ func (m *Measure) check(c report.Cell) error {
 	if err := c.Check(); err != nil {
 		return Error{Code: strict.CodeBadCell, Message: err.Error()}
 	}
-	known := false
-	for _, f := range m.Fields() {
-		known = known || f == c.Field
-	}
 	switch {
-	case !known:
+	case !slices.Contains(m.FieldsOf(int(c.Breakdown)), c.Field):
 		return strict.Coded(strict.CodeBadCell, "%s (%s) has no %s", m.ID, m.Kind, c.Field)
 	case !m.HasGrain(c.Grain) && c.Grain != m.Leaves:
 		return strict.Coded(strict.CodeBadCell, "%s (%s) has no windows of a %s", m.ID, m.Kind, c.Grain)
@@ -247,17 +272,20 @@ func (m *Measure) check(c report.Cell) error {
 }
 
 func (m *Measure) checkNumbers(c report.Cell) error {
-	counted := false // whole numbers from 0
+	counted := true // whole numbers from 0
 	switch c.Field {
-	case report.New, report.Retained, report.Resurrected, report.Dormant, report.Count, report.Since, report.Incidents, report.Value:
-		counted = true
-	case report.Sum, report.Last, report.Min, report.Max, report.Mean:
+	case report.Sum, report.Last, report.Min, report.Max, report.Mean, report.SumX, report.SumY, report.SumXY:
 		return nil // may be negative
+	case report.Increase, report.SumXX, report.SumYY, report.Level, report.Up, report.Down, report.Maintenance, report.Unseen, report.Good, report.Valid:
+		counted = false
 	}
+	listed := m.Listed(c.Field, int(c.Breakdown)) != nil
 	switch {
-	case m.Kind == Fact && c.Form != report.Exact:
-		return strict.Coded(strict.CodeBadCell, "%s: a fact is told exactly or not at all, not as %s", m.ID, c.Form)
-	case m.Kind == Fact && c.Field == report.Value && m.valueName(c.Lo) == "":
+	case (listed || m.Kind == Fact) && c.Form != report.Exact:
+		return strict.Coded(strict.CodeBadCell, "%s: %s is told exactly or not at all, not as %s", m.ID, c.Field, c.Form)
+	case listed && !wholeNumber(c.Lo):
+		return strict.Coded(strict.CodeBadCell, "%s: %s is a whole number, not %v", m.ID, c.Field, c.Lo)
+	case listed && m.valueName(c.Field, int(c.Breakdown), c.Lo) == "":
 		return strict.Coded(strict.CodeBadCell, "%s has no value %v", m.ID, c.Lo)
 	case c.Form != report.Noised && c.Lo < 0: // noise may push a count below nought
 		return strict.Coded(strict.CodeBadCell, "%s: %s cannot be %v", m.ID, c.Field, c.Lo)

@@ -80,6 +80,16 @@ const (
 	Fact         Kind = "fact"
 	Availability Kind = "availability"
 	SLO          Kind = "slo"
+	Stickiness   Kind = "stickiness"
+	Retention    Kind = "retention"
+	Funnel       Kind = "funnel"
+	Adoption     Kind = "adoption"
+	FirstTime    Kind = "first_time"
+	Transitions  Kind = "transitions"
+	Seats        Kind = "seats"
+	Sufficient   Kind = "sufficient"
+	Shift        Kind = "change"      // signals of change of another measure
+	Environment  Kind = "environment" // trial, pilot or production, as observed
 )
 
 // Subject is whom a measure is about.
@@ -118,12 +128,20 @@ type Catalog struct {
 	Resource    []Property
 	Metrics     []Metric
 	Probes      []Probe
+	Doors       Doors
 	Measures    []Measure
 
 	Raw  []byte            // the file, byte for byte; what is signed
 	Hash [sha256.Size]byte // SHA-256 of Raw; what batches carry
 
 	breakdowns [][]Breakdown // by measure; kept because the collector resolves every cell it gets
+}
+
+// Doors says where doors whose format does not name a user find one. "" : nowhere, the events
+// then count under no user.
+type Doors struct {
+	CloudEvents string // an extension attribute (default authid) or data.PATH
+	Logs        string // an attribute of the OTLP log record (default user.id)
 }
 
 // Event is one kind of event that may arrive.
@@ -144,6 +162,7 @@ type Property struct {
 	NotPeople []string          // traits only
 	Min, Max  float64           // bounds of a number, both included
 	IsNumber  bool
+	Fixed     bool // a dimension of a kind's own (offset, step, band …): no (other), no (none)
 }
 
 // Index is the position of a raw value: a listed one, a mapped one, or Other.
@@ -165,11 +184,21 @@ func (p *Property) OtherIndex() uint16 { return uint16(len(p.Values)) }
 // NoneIndex is the index that stands for (none).
 func (p *Property) NoneIndex() uint16 { return uint16(len(p.Values) + 1) }
 
+// Size is how many values a cell of this dimension can have.
+func (p *Property) Size() uint16 {
+	if p.Fixed {
+		return uint16(len(p.Values))
+	}
+	return uint16(len(p.Values)) + 2
+}
+
 // Name of the value at an index; "" when out of range.
 func (p *Property) ValueName(i uint16) string {
 	switch {
 	case int(i) < len(p.Values):
 		return p.Values[i]
+	case p.Fixed:
+		return ""
 	case i == p.OtherIndex():
 		return Other
 	case i == p.NoneIndex():
@@ -212,15 +241,32 @@ type Measure struct {
 	From   string
 	Values []string
 
+	Steps     []Step    // funnel (2 to 10), transitions (2 to 30)
+	Entry     string    // funnel: first (default) or each
+	Correlate string    // funnel: a property that every step's event declares; "" none
+	Split     string    // funnel: a dimension, its value at entry; "" none
+	Before    *Step     // funnel: its first match must precede the last step; nil none
+	Features  []Feature // adoption
+	Eligible  []Clause  // adoption: on traits
+	Uses      int64     // adoption: adopted from that many uses, on 2 days or more; default 2
+	Purchased string    // seats: a numeric group trait; "" none
+	Assigned  string    // seats: a numeric group trait; "" none
+	Arm       string    // sufficient: a dimension
+	X, Y      string    // sufficient: numeric properties of each of Events; Y may be ""
+	Of        string    // change, environment: the measure looked at
+
 	Valid, Good *Selector     // slo
 	Target      float64       // slo and availability, 0…1; 0 when none is promised
-	Window      time.Duration // slo: the budget's window, default 28d
+	Window      time.Duration // slo: the budget's window, default 28d; funnel: the longest way from the first step
 	MinValid    int64         // slo: burn rates need this many valid events, default 1
 
 	By        [][]string // breakdowns: each one or two names of properties, traits or attributes
 	Where     []Clause   // on event properties or metric attributes; all must match
 	WhereUser []Clause   // on traits; all must match
 	Leaves    report.Grain
+
+	Pool    bool    // at most two measures: their noised figures join the pool, see PRIVACY
+	Epsilon float64 // privacy budget per user and block at the level strict; default 1
 
 	Category   string
 	Question   string
@@ -231,6 +277,20 @@ type Measure struct {
 	Expires    string        // YYYY-MM-DD; "" when none
 
 	DefHash [sha256.Size]byte // of everything but question, owner and purpose, and of what it refers to
+}
+
+// Step is a named selection of events.
+type Step struct {
+	ID    string
+	Event string // id
+	Where []Clause
+}
+
+// Feature is one thing that can be adopted.
+type Feature struct {
+	ID     string
+	Events []string // ids
+	Where  []Clause
 }
 
 // Selector picks the events or samples an slo counts.

@@ -17,17 +17,21 @@ type Level string
 const (
 	Off       Level = "off"       // not even collected; the default
 	Local     Level = "local"     // measured and shown at the site, never sent
+	Strict    Level = "strict"    // counts of people leave with noise only (ε in the catalog), drawn once
 	Aggregate Level = "aggregate" // audited statements about counts leave
 	Totals    Level = "totals"    // as Aggregate, and the site's totals of active users and events leave exactly
 )
 
 // Levels in rising order of what leaves.
-func Levels() []Level { return []Level{Off, Local, Aggregate, Totals} }
+func Levels() []Level { return []Level{Off, Local, Strict, Aggregate, Totals} }
 
 // AtLeast reports whether l lets at least as much leave as o.
 func (l Level) AtLeast(o Level) bool {
 	return slices.Index(Levels(), l) >= slices.Index(Levels(), o) && slices.Contains(Levels(), l)
 }
+
+// Leaves reports whether anything of the category leaves at this level.
+func (l Level) Leaves() bool { return l.AtLeast(Strict) }
 
 // Decision is the level of one category.
 type Decision struct {
@@ -132,7 +136,7 @@ func (s *Statement) Decision(category string) Decision {
 // switch nothing on). accepted is the catalog that s.Catalog names; nil when there is none.
 func (s *Statement) Effective(m *catalog.Measure, accepted *catalog.Catalog) Decision {
 	d := s.Decision(m.Category)
-	if !d.Level.AtLeast(Aggregate) {
+	if !d.Level.Leaves() {
 		return d
 	}
 	if accepted != nil && s.Catalog == Hash(accepted.Hash) {

@@ -269,7 +269,7 @@ func (f *FakeCollector) content(a *fakeAgent, wire []byte) (exchange.Outcome, st
 		if _, err := c.Resolve(cell); err != nil {
 			return exchange.Refused, "cell_unknown"
 		}
-		if !st.Effective(&c.Measures[cell.Measure], c).Level.AtLeast(exchange.Aggregate) {
+		if !st.Effective(&c.Measures[cell.Measure], c).Level.Leaves() {
 			return exchange.Refused, "consent_not_covered"
 		}
 	}

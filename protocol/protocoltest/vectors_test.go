@@ -255,7 +255,7 @@ func startIn(g report.Grain) int64 {
 func everyForm() []report.Cell {
 	var cells []report.Cell
 	for g := report.FiveMinutes; g <= report.Change; g++ {
-		for f := report.Value; f <= report.Valid; f++ {
+		for f := report.Value; f < report.Fields; f++ {
 			form := report.Form((int(f) + int(g)) % 7)
 			c := report.Cell{Series: report.Series{Measure: 1, Field: f, Grain: g, Breakdown: uint8(f % 3)}, Start: startIn(g), Form: form}
 			if c.Breakdown > 0 {

@@ -83,7 +83,7 @@ func (g Grain) Civil() bool { return g >= Day && g <= Block12w }
 type Field uint8
 
 const (
-	Value       Field = 1  // count, active_users, fact (index into the measure's listed values)
+	Value       Field = 1  // the figure of kinds that have one; of facts an index into the listed values
 	New         Field = 2  // lifecycle
 	Retained    Field = 3  // lifecycle
 	Resurrected Field = 4  // lifecycle
@@ -105,10 +105,34 @@ const (
 	Incidents   Field = 20 // availability, incidents that began in the window
 	Good        Field = 21 // slo
 	Valid       Field = 22 // slo
+	Daily       Field = 23 // stickiness: sum over the days of each day's active users
+	Working     Field = 24 // stickiness: the same over working days only
+	Workdays    Field = 25 // stickiness: how many working days the window has
+	Tried       Field = 26 // adoption
+	Adopted     Field = 27 // adoption
+	Habitual    Field = 28 // adoption
+	Purchased   Field = 29 // seats
+	Assigned    Field = 30 // seats
+	Peak        Field = 31 // seats: most distinct users within one clock hour
+	AtCap       Field = 32 // seats: days on which the peak reached what was purchased
+	SumX        Field = 33 // sufficient
+	SumXX       Field = 34 // sufficient
+	SumY        Field = 35 // sufficient
+	SumYY       Field = 36 // sufficient
+	SumXY       Field = 37 // sufficient
+	Level       Field = 38 // change: the seasonally adjusted level
+	Direction   Field = 39 // change: listed, see catalog.Measure.Listed
+	Size        Field = 40 // change: listed
+	Confidence  Field = 41 // change, environment: listed
 )
 
+// Fields is one more than the largest number of a field.
+const Fields = 42
+
 var fieldNames = [...]string{"", "value", "new", "retained", "resurrected", "dormant", "count", "sum", "sketch",
-	"buckets", "last", "min", "max", "mean", "increase", "since", "up", "down", "maintenance", "unknown", "incidents", "good", "valid"}
+	"buckets", "last", "min", "max", "mean", "increase", "since", "up", "down", "maintenance", "unknown", "incidents", "good", "valid",
+	"daily", "working", "workdays", "tried", "adopted", "habitual", "purchased", "assigned", "peak", "at_cap",
+	"sum_x", "sum_xx", "sum_y", "sum_yy", "sum_xy", "level", "direction", "size", "confidence"}
 
 func (f Field) String() string { return name(fieldNames[:], int(f)) }
 

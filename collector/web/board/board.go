@@ -490,7 +490,7 @@ func Status(a store.AccountRow, installs []store.Installation, clock time.Time) 
 	for _, i := range installs {
 		st.EverAsked = st.EverAsked || i.Statement != (exchange.Hash{})
 		for _, l := range i.Consent {
-			st.Consented = st.Consented || l.AtLeast(exchange.Aggregate)
+			st.Consented = st.Consented || l.Leaves()
 		}
 	}
 	return st

@@ -195,7 +195,7 @@ func (j judge) cell(cell report.Cell, frozen time.Time) {
 	from, to := report.WindowTimes(cell.Grain, cell.Start, zone)
 	levels := j.levels(m.Category, from, to)
 	for _, l := range append(levels, j.at(m.Category, frozen)) {
-		if !l.AtLeast(exchange.Aggregate) {
+		if !l.Leaves() {
 			j.t.Fatalf("%s: %s left although %s was %q in its window or when it was cut", f.Measure, words(f), m.Category, l)
 		}
 	}
