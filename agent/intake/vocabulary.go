@@ -36,6 +36,7 @@ type Metric struct {
 	Def    uint16
 	On     bool
 	Type   catalog.Kind // Gauge, Counter or Histogram
+	Unit   string
 	Bounds []float64
 	Words  *Words // attributes
 }
@@ -118,7 +119,7 @@ func NewVocabulary(cat *catalog.Catalog, on func(*catalog.Measure) bool) *Vocabu
 	v.metrics = make(map[string]*Metric, len(cat.Metrics))
 	for i := range cat.Metrics {
 		m := &cat.Metrics[i]
-		v.metrics[m.Match] = &Metric{Def: uint16(i), On: u.metrics[m.ID], Type: m.Type, Bounds: m.Bounds,
+		v.metrics[m.Match] = &Metric{Def: uint16(i), On: u.metrics[m.ID], Type: m.Type, Unit: m.Unit, Bounds: m.Bounds,
 			Words: words(m.Attributes, func(*catalog.Property) bool { return true })}
 	}
 	return v
@@ -178,6 +179,16 @@ func (v *Vocabulary) Event(t record.Type, name []byte) *Event {
 
 // Metric is the declared metric of that client's name, or nil.
 func (v *Vocabulary) Metric(name []byte) *Metric { return v.metrics[string(name)] }
+
+// MetricsOn says whether any metric is collected: where none is, nothing need be asked for samples.
+func (v *Vocabulary) MetricsOn() bool {
+	for _, m := range v.metrics {
+		if m.On {
+			return true
+		}
+	}
+	return false
+}
 
 // used is what the measures that are on read.
 type used struct {
