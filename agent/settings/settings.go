@@ -32,6 +32,10 @@ type Config struct {
 	Remember    time.Duration // a user without activity for longer is forgotten; <0: never
 	LocalExact  bool          // may query --exact be used here
 	ConsentLock bool          // consent can only be narrowed here
+	StatsD      string        // StatsD, UDP; "": off
+	Scrape      []Target      // pages of metrics that are read
+	ScrapeAllow []string      // hosts (host or host:port) beyond this machine that scrapes may reach
+	WorkingDays [7]bool       // by time.Weekday: the days people work here
 	Probes      []Probe       // checks of this site
 	ProbeAllow  []string      // hosts (host or host:port) that probes may reach
 	Maintenance []Maintenance // announced work

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,8 @@ func TestDefaultsLoadAndEachSettingHasOneRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:4318" || c.Console != "127.0.0.1:4380" || c.Remember != 190*24*time.Hour || c.JournalMax != 256<<20 {
+	if c.Listen != "127.0.0.1:4318" || c.Console != "127.0.0.1:4380" || c.Remember != 190*24*time.Hour || c.JournalMax != 256<<20 || c.StatsD != "" ||
+		c.WorkingDays != [7]bool{false, true, true, true, true, true, false} {
 		t.Errorf("defaults: %+v", c)
 	}
 	seen := map[string]bool{}
@@ -80,5 +82,15 @@ func TestGoodFile(t *testing.T) {
 	}
 	if len(c.Probes) != 2 || c.Probes[0].Interval != 15*time.Second || c.Probes[1].TCP != "127.0.0.1:5432" || len(c.Maintenance) != 1 || c.Remember >= 0 {
 		t.Errorf("%+v", c)
+	}
+	want := []Target{
+		{Name: "shop", URL: "http://127.0.0.1:9464/metrics", Interval: time.Minute, Timeout: 10 * time.Second},
+		{Name: "db", URL: "https://db.internal:9187/metrics?target=main", Interval: 5 * time.Second, Timeout: 5 * time.Second, TokenFile: "/etc/fieldpost/db.token"},
+	}
+	if c.StatsD != "127.0.0.1:8125" || !slices.Equal(c.Scrape, want) {
+		t.Errorf("%q %+v", c.StatsD, c.Scrape)
+	}
+	if c.WorkingDays != [7]bool{time.Sunday: true, time.Monday: true, time.Thursday: true} {
+		t.Errorf("%v", c.WorkingDays)
 	}
 }

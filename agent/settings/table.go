@@ -26,6 +26,10 @@ func All() []Setting {
 		{"remember_users", "190d", "a duration such as 190d, or forever", remember},
 		{"local_exact", "false", "true allows query --exact for the owner of the state directory; each use is recorded", boolean(func(c *Config) *bool { return &c.LocalExact })},
 		{"consent_lock", "false", "true: consent can only be narrowed on this machine", boolean(func(c *Config) *bool { return &c.ConsentLock })},
+		{"statsd", "", "host:port for StatsD over UDP such as 127.0.0.1:8125, or nothing: off", statsd},
+		{"scrape", "[]", "- {name: shop, url: \"http://127.0.0.1:9100/metrics\", interval: 60s, timeout: 10s}", scrape},
+		{"scrape_allow", "[]", "a list of host or host:port, of private addresses, that scrapes may reach", list(func(c *Config) *[]string { return &c.ScrapeAllow })},
+		{"working_days", "[mon, tue, wed, thu, fri]", "a list of the days people work here, such as [sun, mon, tue, wed, thu]", workingDays},
 		{"probes", "{}", "web: {http: \"http://127.0.0.1:8080/health\", interval: 30s}", probes},
 		{"probe_allow", "[]", "a list of host or host:port that probes may reach", list(func(c *Config) *[]string { return &c.ProbeAllow })},
 		{"maintenance", "[]", "- {probes: [web], from: 2026-12-01T20:00:00Z, to: 2026-12-01T22:00:00Z}", maintenance},
@@ -216,7 +220,7 @@ func size(at func(*Config) *int64, least int64) setter {
 
 // check looks at what only the whole can tell.
 func (c *Config) check() []error {
-	var errs []error
+	errs := c.checkScrape()
 	for _, p := range c.Probes {
 		host := p.TCP
 		if p.HTTP != "" {
