@@ -4,22 +4,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/event"
 	"github.com/fieldpost/fieldpost/agent/intake/jsontext"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
 // parser reads one body into one record. It is used again for later bodies.
 type parser struct {
-	vocabulary *intake.Vocabulary
-	body       []byte
-	outer      jsontext.Scanner // over the body
-	inner      jsontext.Scanner // over properties and traits
+	body  []byte
+	outer jsontext.Scanner // over the body
+	inner jsontext.Scanner // over contexts
 
-	values   []record.Value
-	found    []found
-	users    []byte // the ids of all events, one after the other
-	rejected []rejection
-	more     int // rejections beyond maxRejected
+	events   event.Builder
+	rejected event.Rejected
 
 	writeKey   []byte
 	sentAt     int64
@@ -28,18 +25,11 @@ type parser struct {
 	complaint  string
 }
 
-type rejection struct {
-	index int
-	fault fault
-}
-
-// maxRejected bounds the answer: a body of nothing but "{}," has 170,000 events.
-const maxRejected = 1000
-
 func (p *parser) start(v *intake.Vocabulary, body []byte, values []record.Value) {
-	p.vocabulary, p.values, p.body = v, values, body
+	p.body = body
 	p.outer.Reset(body)
-	p.found, p.users, p.rejected, p.more = p.found[:0], p.users[:0], p.rejected[:0], 0
+	p.events.Start(v, values)
+	p.rejected.Reset()
 	p.writeKey, p.sentAt, p.sent, p.receivedAt, p.complaint = nil, 0, false, jsontext.Value{}, ""
 }
 
@@ -69,7 +59,7 @@ func (p *parser) batch(r *record.Record) (ok bool) {
 		case "sentAt":
 			// A batch whose sentAt cannot be read is one without: the events are still good.
 			v := s.Value()
-			p.sentAt, p.sent, _ = when(v)
+			p.sentAt, p.sent, _ = event.When(v)
 		default:
 			s.Skip()
 		}
@@ -107,7 +97,7 @@ func (p *parser) event(r *record.Record, index int, t record.Type, utf bool) {
 	s := &p.outer
 	if s.Cur() != '{' {
 		s.Skip()
-		p.refuse(r, index, because(record.Malformed, "the event is no object"))
+		p.refuse(r, index, event.Malformed("the event is no object"))
 		return
 	}
 	var f fields
@@ -121,50 +111,26 @@ func (p *parser) event(r *record.Record, index int, t record.Type, utf bool) {
 		p.writeKey = f.writeKey.Bytes
 	}
 	p.receivedAt = f.receivedAt
-	bad := readable(p.body[from:s.Pos()], s.Deep+1, utf)
-	if !bad.refused() && t == 0 {
+	bad := event.Readable(p.body[from:s.Pos()], s.Deep+1, utf)
+	if !bad.Refused() && t == 0 {
 		if t = typeOf(f.typ); t == 0 {
-			bad = because(record.Malformed, "type is missing or unknown")
+			bad = event.Malformed("type is missing or unknown")
 		}
 	}
-	tooLarge := s.Pos()-from > maxEvent
-	n := len(r.Events)
-	if n < cap(r.Events) {
-		r.Events = r.Events[:n+1]
-	} else {
-		r.Events = append(r.Events, record.Event{})
+	d := event.Draft{TooLarge: s.Pos()-from > event.MaxBytes}
+	if !bad.Refused() {
+		bad = p.draft(&d, &f, t)
 	}
-	e := &r.Events[n]
-	*e = record.Event{}
-	p.found = append(p.found, found{})
-	x := &p.found[n]
-	if !bad.refused() {
-		bad = p.understand(e, x, &f, t)
-	}
-	if tooLarge && (!bad.refused() || bad.reason() > record.OverSize) {
-		bad = because(record.OverSize, "the event is over 32 KB")
-	}
-	if bad.refused() {
-		p.drop(r, n, e)
+	if bad.Refused() {
 		p.refuse(r, index, bad)
+		return
 	}
+	p.rejected.Add(index, p.events.Add(r, &d))
 }
 
-// drop takes back the event that was begun.
-func (p *parser) drop(r *record.Record, n int, e *record.Event) {
-	p.values = p.values[:len(p.values)-len(e.Properties)]
-	r.Events, p.found = r.Events[:n], p.found[:n]
-}
-
-func (p *parser) refuse(r *record.Record, index int, bad fault) {
-	r.RefusedEvents[bad.reason()]++
-	switch {
-	case bad.reason() == record.Off: // the site's choice, nothing the client should mend
-	case len(p.rejected) == maxRejected:
-		p.more++
-	default:
-		p.rejected = append(p.rejected, rejection{index, bad})
-	}
+func (p *parser) refuse(r *record.Record, index int, bad event.Fault) {
+	p.events.Refuse(r, bad)
+	p.rejected.Add(index, bad)
 }
 
 func typeOf(v jsontext.Value) record.Type {
@@ -186,26 +152,4 @@ func typeOf(v jsontext.Value) record.Type {
 		return record.Alias
 	}
 	return 0
-}
-
-// finish dates the events, now that the whole body is known, and gives them their users: one
-// string for all ids of a record.
-func (p *parser) finish(r *record.Record) {
-	for i := range p.found {
-		p.users = append(append(p.users, p.found[i].user...), p.found[i].previous...)
-	}
-	all := string(p.users)
-	for i := range p.found {
-		x, e := &p.found[i], &r.Events[i]
-		e.User, all = all[:len(x.user)], all[len(x.user):]
-		e.Previous, all = all[:len(x.previous)], all[len(x.previous):]
-		sentAt, sent := x.sentAt, x.sent
-		if !sent {
-			sentAt, sent = p.sentAt, p.sent
-		}
-		var skewed bool
-		if e.Time, skewed = eventTime(x.timestamp, x.stamped, sentAt, sent, r.Received); skewed {
-			r.Skewed++
-		}
-	}
 }

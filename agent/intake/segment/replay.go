@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/event"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
@@ -63,7 +64,7 @@ func (p *Replay) Lines() int {
 func (p *Replay) Next() (*record.Record, error) {
 	v := p.vocabulary()
 	p.rec = record.Record{Kind: record.Request, Received: p.received, Catalog: v.Hash(), Events: p.rec.Events[:0]}
-	p.p.start(v, nil, p.p.values[:0])
+	p.p.start(v, nil, p.p.events.Values()[:0])
 	n := 0
 	for ; n < maxTogether; n++ {
 		if err := p.fill(); err != nil {
@@ -104,7 +105,7 @@ func (p *Replay) receivedAt() (ns int64, ok bool) {
 	if !s.End() {
 		return 0, false
 	}
-	ns, given, ok := when(f.receivedAt)
+	ns, given, ok := event.When(f.receivedAt)
 	return ns, given && ok
 }
 
@@ -112,11 +113,11 @@ func (p *Replay) receivedAt() (ns int64, ok bool) {
 func (p *Replay) take() {
 	p.p.body = p.line
 	p.p.outer.Reset(p.line)
-	p.p.found, p.p.users = p.p.found[:0], p.p.users[:0]
+	p.p.events.Start(p.p.events.Vocabulary(), p.p.events.Values()) // the values of this record stay
 	before := len(p.rec.Events)
 	one := record.Record{Received: p.rec.Received, Events: p.rec.Events[before:]}
 	p.p.event(&one, 0, 0, utf8.Valid(p.line))
-	p.p.finish(&one)
+	p.p.events.Finish(&one, 0, false)
 	p.rec.Events = append(p.rec.Events[:before], one.Events...)
 	for i, n := range one.RefusedEvents {
 		p.rec.RefusedEvents[i] += n

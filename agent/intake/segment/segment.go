@@ -13,7 +13,9 @@
 //   - userId, anonymousId, messageId and previousId are text, or whole numbers, which are taken as
 //     they are written. An event needs a userId or an anonymousId.
 //   - "properties" and "traits" are objects; "[]" is an empty one (PHP writes it so).
-//   - Times are RFC 3339 as parseTime describes it; null and "" are as good as absent.
+//   - Times are RFC 3339 as package event describes it; null and "" are as good as absent.
+//   - As RudderStack's clients send them: originalTimestamp where there is no timestamp, and the traits
+//     of an identify in its context where it has none itself.
 //   - The name of a page or screen is its "name".
 //   - Unknown members are passed over; of repeated ones the last counts, as in encoding/json.
 //   - Malformed: a wrong type of one of the members above, invalid UTF-8, nesting beyond 64.
@@ -110,15 +112,15 @@ func (d *Door) Read(q *intake.Request) (intake.Answer, *intake.Refusal) {
 	} else {
 		ok = p.single(q.Record, t)
 	}
-	q.Values = p.values
+	q.Values = p.events.Values()
 	if !ok {
 		return intake.Answer{}, &intake.Refusal{Status: 400, Code: intake.CodeUnreadable, Message: p.complaint, Hint: "Try: one JSON object, in UTF-8"}
 	}
 	if f := d.allowed(p.writeKey, q.Header); f != nil {
 		return intake.Answer{}, f
 	}
-	p.finish(q.Record)
-	q.Out = p.answer(q.Out[:0])
+	p.events.Finish(q.Record, p.sentAt, p.sent)
+	q.Out = append(p.rejected.Append(append(q.Out[:0], `{"success":true`...)), '}')
 	return intake.Answer{Status: 200, ContentType: "application/json", Body: q.Out}, nil
 }
 
@@ -145,37 +147,6 @@ func (d *Door) known(key []byte) bool {
 		found |= subtle.ConstantTimeCompare(k, key)
 	}
 	return found != 0 && len(key) > 0
-}
-
-// answer is what a readable body gets.
-func (p *parser) answer(b []byte) []byte {
-	b = append(b, `{"success":true`...)
-	for i, r := range p.rejected {
-		if i == 0 {
-			b = append(b, `,"rejected":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		b = append(b, `{"index":`...)
-		b = strconv.AppendInt(b, int64(r.index), 10)
-		b = append(b, `,"code":"`...)
-		b = append(b, r.fault.reason().String()...)
-		b = append(b, '"')
-		if r.fault.message != "" {
-			b = append(b, `,"message":"`...)
-			b = append(b, r.fault.message...)
-			b = append(b, '"')
-		}
-		b = append(b, '}')
-	}
-	if len(p.rejected) > 0 {
-		b = append(b, ']')
-	}
-	if p.more > 0 {
-		b = append(b, `,"rejected_not_listed":`...)
-		b = strconv.AppendInt(b, int64(p.more), 10)
-	}
-	return append(b, '}')
 }
 
 // Refuse answers a request that is not taken at all.
