@@ -27,14 +27,19 @@ func (r *reader) filters() {
 		})
 	}
 	if n, at := r.get("where_user"); n != nil {
-		r.m.WhereUser = r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
-			p, _ := Find(r.cat.Traits, name)
-			if p == nil {
-				r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, propertyNames(r.cat.Traits)), "no trait %q is declared", strict.Clip(name))
-			}
-			return p
-		})
+		r.m.WhereUser = r.ofTraits(n, at)
 	}
+}
+
+// ofTraits are conditions on the traits of users.
+func (r *reader) ofTraits(n *yaml.Node, at string) []Clause {
+	return r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
+		p, _ := Find(r.cat.Traits, name)
+		if p == nil {
+			r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, propertyNames(r.cat.Traits)), "no trait %q is declared", strict.Clip(name))
+		}
+		return p
+	})
 }
 
 // ownProperty is a property of the measure's events or an attribute of its metric.
@@ -146,16 +151,13 @@ func (r *reader) breakdown(n *yaml.Node, at string) {
 		r.Fail(n, at, strict.CodeBadBreakdown, "", "crosses %d dimensions; two is the most", len(dims))
 		return
 	}
-	cells, ofUsers := 1, 0
+	cells := 1
 	for _, d := range dims {
-		p, isTrait := r.dimension(n, at, d)
+		p, _ := r.dimension(n, at, d)
 		if p == nil {
 			return
 		}
 		cells *= len(p.Values) + 2
-		if isTrait {
-			ofUsers++
-		}
 	}
 	same := func(b []string) bool {
 		return len(b) == len(dims) && !slices.ContainsFunc(dims, func(d string) bool { return !slices.Contains(b, d) })
@@ -163,8 +165,6 @@ func (r *reader) breakdown(n *yaml.Node, at string) {
 	switch {
 	case len(dims) == 0:
 		return
-	case ofUsers == 2:
-		r.Fail(n, at, strict.CodeBadBreakdown, "each of them alone", "crosses two traits of users (%s): such small groups could point at a person", list(dims))
 	case cells > maxCross:
 		r.Fail(n, at, strict.CodeBadBreakdown, "", "has %d cells a window; at most %d are allowed", cells, maxCross)
 	case slices.ContainsFunc(r.m.By, same):
@@ -180,7 +180,7 @@ func (r *reader) dimension(n *yaml.Node, at, name string) (*Property, bool) {
 	trait, _ := Find(r.cat.Traits, name)
 	switch {
 	case p == nil || isTrait && r.m.Metric != "":
-		if r.m.Events != nil || r.m.Metric != "" {
+		if r.m.dimensionEvents() != nil || r.m.Metric != "" {
 			r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, r.dimensionNames()), "nothing of this measure declares %q", strict.Clip(name))
 		}
 		return nil, false
@@ -190,7 +190,7 @@ func (r *reader) dimension(n *yaml.Node, at, name string) (*Property, bool) {
 	case isTrait && r.m.Subject != Person:
 		r.Fail(n, at, strict.CodeBadSubject, "subject: person", "a breakdown by a trait of users (%s) is about people", strict.Clip(name))
 		return nil, false
-	case !isTrait && trait != nil && len(r.m.Events) > 0:
+	case !isTrait && trait != nil && len(r.m.dimensionEvents()) > 0:
 		r.Fail(n, at, strict.CodeAmbiguous, "another name for one of them, with match", "%s is a property of the events and a trait of users", strict.Clip(name))
 		return nil, false
 	case !isTrait && r.m.Kind == Lifecycle:
@@ -205,9 +205,10 @@ func (r *reader) dimension(n *yaml.Node, at, name string) (*Property, bool) {
 
 func (r *reader) dimensionNames() []string {
 	var out []string
-	for _, id := range r.m.Events {
-		e, _ := r.cat.Event(id)
-		out = append(out, propertyNames(e.Properties)...)
+	for _, id := range r.m.dimensionEvents() {
+		if e, _ := r.cat.Event(id); e != nil {
+			out = append(out, propertyNames(e.Properties)...)
+		}
 	}
 	if mt, _ := r.cat.Metric(r.m.Metric); mt != nil {
 		return append(out, propertyNames(mt.Attributes)...)

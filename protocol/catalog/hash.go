@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +24,10 @@ import (
 //
 // After the measure's own keys: each event it names, in the order named, with match, type,
 // grace and those of its properties the measure uses; its metric or metrics likewise; its
-// probe; the traits it uses; for a measure about people the traits that say who is not a
-// person; the group trait or resource attribute of a fact.
+// probe; for a measure about people the doors where they find users, when one differs from its
+// default; the traits it uses and those that say who is not a person; the group traits or
+// resource attribute it reads; of a measure that looks at another the hash of that one's
+// definition, as of.definition.
 func (c *Catalog) Canonical(m *Measure) []byte {
 	return canon.Render("fieldpost/measure/v1", c.definition(m))
 }
@@ -41,6 +46,33 @@ func (c *Catalog) definition(m *Measure) []canon.Leaf {
 	w.Texts("values", m.Values)
 	w.selector("valid", m.Valid)
 	w.selector("good", m.Good)
+	for i, s := range m.Steps {
+		at := "steps." + strconv.Itoa(i)
+		w.Text(at+".id", s.ID)
+		w.Text(at+".event", s.Event)
+		w.clauses(at+".where", s.Where)
+	}
+	w.Text("entry", m.Entry)
+	w.Text("correlate", m.Correlate)
+	w.Text("split", m.Split)
+	if m.Before != nil {
+		w.Text("before.event", m.Before.Event)
+		w.clauses("before.where", m.Before.Where)
+	}
+	for i, f := range m.Features {
+		at := "features." + strconv.Itoa(i)
+		w.Text(at+".id", f.ID)
+		w.Texts(at+".events", f.Events)
+		w.clauses(at+".where", f.Where)
+	}
+	w.clauses("eligible", m.Eligible)
+	w.Whole("uses", m.Uses)
+	w.Text("purchased", m.Purchased)
+	w.Text("assigned", m.Assigned)
+	w.Text("arm", m.Arm)
+	w.Text("x", m.X)
+	w.Text("y", m.Y)
+	w.Text("of", m.Of)
 	w.Float("target", m.Target)
 	w.Whole("window", int64(m.Window.Seconds()))
 	w.Whole("min_valid", m.MinValid)
@@ -50,6 +82,12 @@ func (c *Catalog) definition(m *Measure) []canon.Leaf {
 	w.clauses("where", m.Where)
 	w.clauses("where_user", m.WhereUser)
 	w.Text("leaves", m.Leaves.String())
+	if m.Pool {
+		w.Line("pool", "true")
+	}
+	if m.Epsilon != defaultEpsilon {
+		w.Float("epsilon", m.Epsilon)
+	}
 	w.Text("category", m.Category)
 	w.Texts("consumed_in", m.ConsumedIn)
 	w.Whole("retention", int64(m.Retention.Seconds()))
@@ -60,33 +98,21 @@ func (c *Catalog) definition(m *Measure) []canon.Leaf {
 
 // canonRefs writes the declarations the measure refers to.
 func (c *Catalog) canonRefs(w *canonical, m *Measure) {
-	used := map[string]bool{m.Property: true}
-	for _, b := range m.By {
-		for _, d := range b {
-			used[d] = true
-		}
-	}
-	for _, cl := range m.Where {
-		used[cl.Property] = true
-	}
 	src, isFact := Source{}, false
 	if m.Kind == Fact {
 		src, isFact = c.Source(m)
 	}
-	eventIDs, metricIDs := slices.Clone(m.Events), []string{m.Metric}
+	used, metricIDs := m.properties(), []string{m.Metric}
 	for _, s := range []*Selector{m.Valid, m.Good} {
 		if s != nil {
-			eventIDs, metricIDs = append(eventIDs, s.Event), append(metricIDs, s.Metric)
-			for _, cl := range s.Where {
-				used[cl.Property] = true
-			}
+			metricIDs = append(metricIDs, s.Metric)
 		}
 	}
 	if isFact && src.Of == "event" {
-		eventIDs, used[src.Name] = append(eventIDs, src.Event), true
+		used[src.Name] = true
 	}
 	seen := map[string]bool{}
-	for _, id := range eventIDs {
+	for _, id := range m.EventIDs() {
 		if e, _ := c.Event(id); e != nil && !seen["event."+id] {
 			at := "event." + id
 			seen[at] = true
@@ -111,14 +137,49 @@ func (c *Catalog) canonRefs(w *canonical, m *Measure) {
 		w.Text("probe."+m.Probe+".label", c.Probes[i].Label)
 	}
 	c.canonTraits(w, m, src, isFact)
+	if of, _ := c.Measure(m.Of); of != nil && of != m && of.Of == "" {
+		sum := sha256.Sum256(c.Canonical(of))
+		w.Line("of.definition", hex.EncodeToString(sum[:]))
+	}
+}
+
+// properties are the names of properties, attributes and dimensions the measure looks at.
+func (m *Measure) properties() map[string]bool {
+	used := map[string]bool{m.Property: true, m.Correlate: true, m.Split: true, m.Arm: true, m.X: true, m.Y: true}
+	for _, b := range m.By {
+		for _, d := range b {
+			used[d] = true
+		}
+	}
+	add := func(cs []Clause) {
+		for _, c := range cs {
+			used[c.Property] = true
+		}
+	}
+	add(m.Where)
+	for _, s := range []*Selector{m.Valid, m.Good} {
+		if s != nil {
+			add(s.Where)
+		}
+	}
+	for _, s := range m.Steps {
+		add(s.Where)
+	}
+	if m.Before != nil {
+		add(m.Before.Where)
+	}
+	for _, f := range m.Features {
+		add(f.Where)
+	}
+	return used
 }
 
 func (c *Catalog) canonTraits(w *canonical, m *Measure, src Source, isFact bool) {
 	used := map[string]bool{}
-	for _, cl := range m.WhereUser {
+	for _, cl := range slices.Concat(m.WhereUser, m.Eligible) {
 		used[cl.Property] = true
 	}
-	for _, b := range m.By {
+	for _, b := range append(slices.Clone(m.By), []string{m.Split, m.Arm}) {
 		for _, d := range b {
 			if _, isTrait := c.Dimension(m, d); isTrait {
 				used[d] = true
@@ -129,14 +190,20 @@ func (c *Catalog) canonTraits(w *canonical, m *Measure, src Source, isFact bool)
 		used[src.Name] = true
 	}
 	// Samples carry no user: who counts as a person does not touch them.
-	users := len(m.Events) > 0 || isFact && src.aboutPeople()
+	users := len(m.Events)+len(m.Steps) > 0 || isFact && src.aboutPeople()
 	for _, s := range []*Selector{m.Valid, m.Good} {
 		users = users || s != nil && s.Event != ""
 	}
 	people := m.Subject == Person && users
+	if standard := defaultDoors(); people && c.Doors != standard {
+		w.Line("doors.cloudevents.user", cmp.Or(c.Doors.CloudEvents, nowhere))
+		w.Line("doors.logs.user", cmp.Or(c.Doors.Logs, nowhere))
+	}
 	w.properties("traits", c.Traits, func(p *Property) bool { return used[p.Name] || people && len(p.NotPeople) > 0 })
-	if isFact && src.Of == "group" {
-		w.properties("group_traits", c.GroupTraits, func(p *Property) bool { return p.Name == src.Name })
+	if isFact && src.Of == "group" || m.Kind == Seats {
+		w.properties("group_traits", c.GroupTraits, func(p *Property) bool {
+			return isFact && p.Name == src.Name || p.Name == m.Purchased || p.Name == m.Assigned
+		})
 	}
 	if isFact && src.Of == "resource" {
 		w.properties("resource", c.Resource, func(p *Property) bool { return p.Name == src.Name })

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
@@ -74,11 +75,54 @@ func Find(ps []Property, name string) (*Property, int) {
 // HasGrain reports whether the site keeps windows of that grain for the measure.
 func (m *Measure) HasGrain(g report.Grain) bool { return slices.Contains(m.Grains(), g) }
 
-// Dimension finds what a breakdown's name means for the measure: a property of its events
-// or an attribute of its metric, else a trait of the user. Events may list different values for
-// the same name only if they are equal; validation sees to that.
+// EventIDs are the events the measure reads, each once, in the order of the file: its own, those
+// of its steps, of before, of its features, of what is valid and good, and of a fact.
+func (m *Measure) EventIDs() []string {
+	var out []string
+	add := func(ids ...string) {
+		for _, id := range ids {
+			if id != "" && !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	add(m.Events...)
+	for _, s := range m.Steps {
+		add(s.Event)
+	}
+	if m.Before != nil {
+		add(m.Before.Event)
+	}
+	for _, f := range m.Features {
+		add(f.Events...)
+	}
+	for _, s := range []*Selector{m.Valid, m.Good} {
+		if s != nil {
+			add(s.Event)
+		}
+	}
+	if rest, ok := strings.CutPrefix(m.From, "event."); ok && m.Kind == Fact {
+		id, _, _ := strings.Cut(rest, ".")
+		add(id)
+	}
+	return out
+}
+
+// dimensionEvents are the events whose properties can tell the measure apart: its own; of a
+// funnel those of its first step, where entries are split.
+func (m *Measure) dimensionEvents() []string {
+	if m.Kind == Funnel && len(m.Steps) > 0 && m.Steps[0].Event != "" {
+		return []string{m.Steps[0].Event}
+	}
+	return m.Events
+}
+
+// Dimension finds what the name of a breakdown, a split or an arm means for the measure: a
+// property of its events (of a funnel: of its first step's event) or an attribute of its metric,
+// else a trait of the user. Events may list different values for the same name only if they are
+// equal; validation sees to that.
 func (c *Catalog) Dimension(m *Measure, name string) (p *Property, isTrait bool) {
-	for _, id := range m.Events {
+	for _, id := range m.dimensionEvents() {
 		if e, _ := c.Event(id); e != nil {
 			if p, _ := Find(e.Properties, name); p != nil {
 				return p, false

@@ -30,11 +30,14 @@ func (p *parser) measure(n *yaml.Node, i int) {
 			}
 		}
 	}
-	r.have = p.Object(n, r.path, "id", "kind", "subject", "events", "metric", "probe", "property", "from", "values", "valid", "good",
-		"target", "window", "min_valid", "by", "where", "where_user", "leaves", "category", "question", "purpose", "owner",
-		"consumed_in", "retention", "expires")
+	r.have = p.Object(n, r.path, slices.Concat(commonKeys(), kindOnlyKeys(), names(refused(), func(w [2]string) string { return w[0] }))...)
 	if n.Kind != yaml.MappingNode {
 		return
+	}
+	for _, w := range refused() {
+		if v := r.have[w[0]]; v != nil {
+			r.Fail(v, r.path+"."+w[0], strict.CodeUnknownKey, w[1], "a measure has no key %q", w[0])
+		}
 	}
 	p.Require(n, r.path, r.have, "id", "kind", "category", "question", "purpose", "owner", "retention")
 	r.identity()
@@ -44,7 +47,9 @@ func (p *parser) measure(n *yaml.Node, i int) {
 		r.source()
 		r.filters()
 		r.breakdowns()
+		r.ofItsKind()
 		r.leaves()
+		r.noise()
 	}
 	p.cat.Measures = append(p.cat.Measures, r.m)
 }
@@ -96,6 +101,29 @@ func (r *reader) about() {
 	}
 }
 
+// commonKeys are those that every measure has or may have.
+func commonKeys() []string {
+	return []string{"id", "kind", "subject", "leaves", "category", "question", "purpose", "owner", "consumed_in", "retention", "expires", "pool", "epsilon"}
+}
+
+// kindOnlyKeys are those that depend on the kind.
+func kindOnlyKeys() []string {
+	return []string{"events", "metric", "probe", "property", "from", "values", "valid", "good", "target", "window", "min_valid", "by", "where", "where_user",
+		"steps", "entry", "correlate", "split", "before", "features", "eligible", "uses", "purchased", "assigned", "arm", "x", "y", "of"}
+}
+
+// refused are keys that people expect and that there cannot be, each with what to do instead.
+func refused() [][2]string {
+	const floor = "leave it out: the smallest groups that are told of are the same for every measure, and only the customer may raise them"
+	return [][2]string{
+		{"bands", "leave it out: the bands are the same for every measure, so that sites can be compared (1h 24h 3d 7d 30d)"},
+		{"thresholds", floor},
+		{"threshold", floor},
+		{"min_count", floor},
+		{"grains", "leaves: 4w; all grains are kept at the site"},
+	}
+}
+
 // kindKeys are the keys a kind needs and those it may have, beyond the ones all have.
 func kindKeys(k Kind) (needs, may []string) {
 	switch k {
@@ -111,6 +139,20 @@ func kindKeys(k Kind) (needs, may []string) {
 		return []string{"probe"}, []string{"target"}
 	case SLO:
 		return []string{"valid", "good", "target"}, []string{"window", "min_valid"}
+	case Stickiness, Retention, FirstTime:
+		return []string{"events"}, []string{"where", "where_user"}
+	case Funnel:
+		return []string{"steps", "window"}, []string{"entry", "correlate", "split", "before", "where_user"}
+	case Adoption:
+		return []string{"events", "features"}, []string{"eligible", "uses"}
+	case Transitions:
+		return []string{"steps"}, []string{"where_user"}
+	case Seats:
+		return []string{"events"}, []string{"purchased", "assigned", "where", "where_user"}
+	case Sufficient:
+		return []string{"events", "arm", "x"}, []string{"y", "where", "where_user"}
+	case Shift, Environment:
+		return []string{"of"}, nil
 	}
 	return nil, nil
 }
@@ -125,24 +167,20 @@ func (r *reader) kind() bool {
 		return false
 	}
 	r.m.Kind = Kind(s)
-	if !slices.Contains(kinds(), s) {
-		planned := []string{"stickiness", "retention", "funnel", "adoption", "first_time", "transitions", "seats", "sufficient"}
-		if slices.Contains(planned, s) {
-			r.Fail(n, at, strict.CodeUnknownKind, "a newer version of the agent and the collector", "this version does not measure the kind %q; it knows %s", s, list(kinds()))
-		} else {
-			r.Fail(n, at, strict.CodeUnknownKind, strict.Nearest(s, kinds()), "unknown kind %q; this version knows %s", strict.Clip(s), list(kinds()))
-		}
+	if !slices.Contains(Kinds(), r.m.Kind) {
+		known := names(Kinds(), func(k Kind) string { return string(k) })
+		r.Fail(n, at, strict.CodeUnknownKind, strict.Nearest(s, known), "unknown kind %q; this version knows %s", strict.Clip(s), list(known))
 		return false
 	}
 	needs, may := kindKeys(r.m.Kind)
 	for _, k := range needs {
 		if r.have[k] == nil {
-			r.Fail(r.n, r.path, strict.CodeMissingKey, "", "the kind %s needs the key %q", s, k)
+			r.Fail(r.n, r.path, strict.CodeMissingKey, example(k), "the kind %s needs the key %q", s, k)
 		}
 	}
-	for _, k := range []string{"events", "metric", "probe", "property", "from", "values", "valid", "good", "target", "window", "min_valid", "by", "where", "where_user"} {
+	for _, k := range kindOnlyKeys() {
 		if v := r.have[k]; v != nil && !slices.Contains(needs, k) && !slices.Contains(may, k) {
-			r.Fail(v, r.path+"."+k, strict.CodeKeyNotForKind, "leave it out", "the kind %s has no %q", s, k)
+			r.Fail(v, r.path+"."+k, strict.CodeKeyNotForKind, instead(r.m.Kind, k), "the kind %s has no %q", s, k)
 			delete(r.have, k)
 		}
 	}
@@ -166,7 +204,7 @@ func (r *reader) subject() {
 		return
 	case r.m.Kind == Availability && s != Machine:
 		r.Fail(n, at, strict.CodeBadSubject, "machine", "an availability is about machines")
-	case s != Person && (r.m.Kind == ActiveUsers || r.m.Kind == Lifecycle):
+	case s != Person && alwaysPeople(r.m.Kind):
 		r.Fail(n, at, strict.CodeBadSubject, "person", "the kind %s is always about people", r.m.Kind)
 	case s != Person && r.have["where_user"] != nil:
 		r.Fail(n, at, strict.CodeBadSubject, "person", "a measure that looks at users (where_user) is about people")
@@ -179,10 +217,8 @@ func (r *reader) subject() {
 
 func (r *reader) leaves() {
 	switch {
-	case r.m.Kind == Fact:
-		r.m.Leaves = report.Day
-	case r.m.Subject == Person:
-		r.m.Leaves = report.Block4w
+	case r.m.Subject == Person || r.m.Kind == Fact:
+		r.m.Leaves = r.m.LeavesAt()
 	default:
 		r.m.Leaves = report.Hour
 	}
@@ -195,9 +231,9 @@ func (r *reader) leaves() {
 	if !ok {
 		return
 	}
-	if err != nil || !slices.Contains(grainsOf(&r.m), g) {
+	if err != nil || !r.m.HasGrain(g) {
 		var names []string
-		for _, g := range grainsOf(&r.m) {
+		for _, g := range r.m.Grains() {
 			names = append(names, g.String())
 		}
 		r.Fail(n, at, strict.CodeBadGrain, strict.Nearest(s, names), "%q is not a grain of this measure (%s); those are %s", strict.Clip(s), r.m.Subject, list(names))
@@ -229,7 +265,7 @@ func (r *reader) source() {
 		}
 	}
 	if n, at := r.get("property"); n != nil {
-		r.numeric(n, at)
+		r.m.Property = r.numeric(n, at)
 	}
 	if n, at := r.get("from"); n != nil {
 		r.from(n, at)
@@ -273,13 +309,12 @@ func (r *reader) metricOf(n *yaml.Node, at string, types ...Kind) string {
 	return id
 }
 
-// numeric is the property of a distribution: a number with the same declaration in each event.
-func (r *reader) numeric(n *yaml.Node, at string) {
+// numeric is a property that is a number with the same declaration in each event.
+func (r *reader) numeric(n *yaml.Node, at string) string {
 	name, ok := r.Text(n, at, strict.MaxID)
 	if !ok {
-		return
+		return ""
 	}
-	r.m.Property = name
 	for _, id := range r.m.Events {
 		e, _ := r.cat.Event(id)
 		p, _ := Find(e.Properties, name)
@@ -287,18 +322,23 @@ func (r *reader) numeric(n *yaml.Node, at string) {
 		case p == nil:
 			r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, propertyNames(e.Properties)), "the event %q declares no property %q", id, strict.Clip(name))
 		case !p.IsNumber:
-			r.Fail(n, at, strict.CodeWrongType, "", "the property %q of the event %q is a list; a distribution needs a number", strict.Clip(name), id)
+			r.Fail(n, at, strict.CodeWrongType, "", "the property %q of the event %q is a list; the kind %s needs a number", strict.Clip(name), id, r.m.Kind)
 		}
 	}
 	r.agree(n, at, name)
+	return name
 }
 
 // agree notes when two events of the measure declare one property differently: its values
 // would have two meanings in one column.
 func (r *reader) agree(n *yaml.Node, at, name string) {
+	r.agreeAmong(r.m.dimensionEvents(), n, at, name)
+}
+
+func (r *reader) agreeAmong(events []string, n *yaml.Node, at, name string) {
 	var first *Property
 	var of string
-	for _, id := range r.m.Events {
+	for _, id := range events {
 		e, _ := r.cat.Event(id)
 		p, _ := Find(e.Properties, name)
 		switch {

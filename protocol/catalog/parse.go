@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
-	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // Parse reads and validates a catalog. What is wrong with it comes back as *Errors, all at
 // once, each with its line. Parse does not look at a signature: see ParseSigned.
 func Parse(raw []byte) (*Catalog, error) {
-	p := &parser{Reader: &strict.Reader{}, cat: &Catalog{Raw: slices.Clone(raw), Hash: sha256.Sum256(raw)}}
+	p := &parser{Reader: &strict.Reader{}, cat: &Catalog{Raw: slices.Clone(raw), Hash: sha256.Sum256(raw), Doors: defaultDoors()}}
 	if root := p.Document(raw); root != nil {
 		p.file(root)
 	}
@@ -43,12 +43,14 @@ func Parse(raw []byte) (*Catalog, error) {
 // parser reads the sections of the file into a catalog.
 type parser struct {
 	*strict.Reader
-	cat *Catalog
+	cat    *Catalog
+	pooled int      // measures with pool: true so far
+	later  []func() // checks that need all measures
 }
 
 func (p *parser) file(root *yaml.Node) {
 	c := p.cat
-	have := p.Object(root, "", "catalog", "version", "vendor", "events", "traits", "group_traits", "resource", "metrics", "probes", "measures")
+	have := p.Object(root, "", "catalog", "version", "vendor", "events", "traits", "group_traits", "resource", "metrics", "probes", "doors", "measures")
 	if root.Kind != yaml.MappingNode {
 		return
 	}
@@ -83,10 +85,16 @@ func (p *parser) file(root *yaml.Node) {
 	if n := have["probes"]; n != nil {
 		p.probes(n)
 	}
+	if n := have["doors"]; n != nil {
+		p.doors(n)
+	}
 	if n := have["measures"]; n != nil {
 		for i, m := range p.Items(n, "measures") {
 			p.measure(m, i)
 		}
+	}
+	for _, check := range p.later {
+		check()
 	}
 }
 
@@ -341,17 +349,59 @@ func (p *parser) probes(n *yaml.Node) {
 	}
 }
 
-func kinds() []string {
-	return []string{string(Count), string(Distribution), string(ActiveUsers), string(Lifecycle), string(Gauge), string(Counter),
-		string(Histogram), string(Fact), string(Availability), string(SLO)}
+// Kinds are all kinds of measures this version knows.
+func Kinds() []Kind {
+	return []Kind{Count, Distribution, ActiveUsers, Lifecycle, Gauge, Counter, Histogram, Fact, Availability, SLO, Stickiness, Retention, Funnel,
+		Adoption, FirstTime, Transitions, Seats, Sufficient, Shift, Environment}
 }
 
-func grainsOf(m *Measure) []report.Grain {
-	switch {
-	case m.Kind == Fact:
-		return []report.Grain{report.Day, report.Change}
-	case m.Subject == Person:
-		return []report.Grain{report.Day, report.Week, report.Month, report.Rolling28, report.Block4w, report.Block12w}
+func defaultDoors() Doors { return Doors{CloudEvents: "authid", Logs: "user.id"} }
+
+// doors reads where doors whose format does not name a user find one.
+func (p *parser) doors(n *yaml.Node) {
+	have := p.Object(n, "doors", "cloudevents", "logs")
+	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
+		p.Fail(n, "doors", strict.CodeEmptyList, "leave the key out", "nothing is declared")
 	}
-	return []report.Grain{report.FiveMinutes, report.Hour, report.Day}
+	if v := have["cloudevents"]; v != nil {
+		p.doorUser(v, "doors.cloudevents", &p.cat.Doors.CloudEvents, attributeOfCloudEvents, "authid, data.user.id or none",
+			"is neither an extension attribute (a–z and 0–9) nor data.PATH")
+	}
+	if v := have["logs"]; v != nil {
+		p.doorUser(v, "doors.logs", &p.cat.Doors.Logs, strict.ValidName, "user.id or none", "is not the name of an attribute")
+	}
+}
+
+func (p *parser) doorUser(n *yaml.Node, path string, to *string, valid func(string) bool, hint, why string) {
+	have := p.Object(n, path, "user")
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	p.Require(n, path, have, "user")
+	v := have["user"]
+	if v == nil {
+		return
+	}
+	switch s, ok := p.Text(v, path+".user", 2*strict.MaxID); {
+	case !ok:
+	case s == nowhere:
+		*to = ""
+	case !valid(s):
+		p.Fail(v, path+".user", strict.CodeBadID, hint, "%q %s", strict.Clip(s), why)
+	default:
+		*to = s
+	}
+}
+
+// nowhere as a door's user: events of this door count under no user.
+const nowhere = "none"
+
+// attributeOfCloudEvents: names are lower-case letters and digits, at most 20 of them
+// (CloudEvents 1.0.2, "Attribute Naming Convention"). Those of the envelope itself name no user.
+func attributeOfCloudEvents(s string) bool {
+	if path, ok := strings.CutPrefix(s, "data."); ok {
+		return strict.ValidName(path) && !strings.Contains(path, "..")
+	}
+	envelope := []string{"data", "datacontenttype", "dataschema", "id", "source", "specversion", "subject", "time", "type"}
+	return s != "" && len(s) <= 20 && !slices.Contains(envelope, s) && !strings.ContainsFunc(s, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 }

@@ -38,6 +38,8 @@ const (
 	CodeBadSignature  = "catalog_bad_signature"   // not signed by the key
 	CodeBadKey        = "catalog_bad_key"         // a key or signature file that cannot be read
 	CodeBadCell       = "catalog_bad_cell"        // a cell or figure that the catalog does not have
+	CodeTooFew        = "catalog_too_few"         // a list with fewer entries than there can be
+	CodeBadPool       = "catalog_bad_pool"        // a measure that cannot join the pool
 )
 
 // maxErrors is how many errors are kept; a reader mends those first.

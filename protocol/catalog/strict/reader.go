@@ -349,6 +349,15 @@ func (p *Reader) Whole(n *yaml.Node, path string, least int64) int64 {
 	return i
 }
 
+// Truth is true or false.
+func (p *Reader) Truth(n *yaml.Node, path string) bool {
+	var b bool
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || n.Decode(&b) != nil {
+		p.Fail(n, path, CodeWrongType, "true", "should be true or false, not %s", What(n))
+	}
+	return b
+}
+
 // Duration reads 90s, 15m, 48h, 7d or 4w: real seconds.
 func (p *Reader) Duration(n *yaml.Node, path string, least, most time.Duration) time.Duration {
 	s := n.Value
