@@ -26,6 +26,9 @@ const (
 // WarnAge is the code of the warning that measured records could not be let go in time.
 const WarnAge = "journal_age"
 
+// WarnUnreadable is the code of the warning that records did not open.
+const WarnUnreadable = "journal_unreadable"
+
 // aging is what Trim remembers of the oldest segment. Guarded by its users: one Trim at a time.
 type aging struct {
 	first uint64
@@ -58,6 +61,27 @@ func (j *Journal) Trim(no uint64) error {
 	return nil
 }
 
+// Cut ends the newest segment: once a further record is on disk and was measured, Purge can take all that
+// were there before.
+func (j *Journal) Cut(ctx context.Context) error {
+	if err := j.log.Rotate(ctx); err != nil {
+		return fmt.Errorf("cutting the journal: %w", err)
+	}
+	return nil
+}
+
+// Purge is Trim for those who must know that it happened, by Cut before: on nil every segment whose records
+// all come before no is gone, and all that was kept of damage.
+func (j *Journal) Purge(no uint64) error {
+	j.trimming.Lock()
+	defer j.trimming.Unlock()
+	err := errors.Join(j.log.TrimBefore(no), j.log.DropKept(func(time.Time) bool { return true }))
+	if err != nil {
+		return fmt.Errorf("purging the journal: %w", err)
+	}
+	return nil
+}
+
 func (j *Journal) rotate(no uint64, now time.Time) error {
 	first := j.log.First()
 	if first >= no {
@@ -85,6 +109,10 @@ func apart(a, b time.Time) time.Duration {
 // Health is what the site should know; empty means healthy.
 func (j *Journal) Health() []durable.Warning {
 	w := j.log.Health()
+	if n := j.undecodable.Load(); n > 0 {
+		w = append(w, durable.Warning{Code: WarnUnreadable, Cause: fmt.Sprintf("%d records of the journal could not be opened and were passed over: they were damaged or altered", n),
+			Remedy: "Check the disk's health and who can write to the state directory; everything else in the journal is intact."})
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.tooOld != nil {

@@ -5,8 +5,10 @@
 //   - Append returns nil only when the record is synced.
 //   - Records are read in the order of their numbers, and Received never decreases from one to
 //     the next: a record that overtook another on its way here is raised to it.
-//   - A record that cannot be decoded, or that the disk damaged, is counted and passed over; it
-//     never stops what follows.
+//   - A record that cannot be opened or decoded, or that the disk damaged, is counted and passed over;
+//     it never stops what follows.
+//   - With a Config.Seal no byte of a record reaches the disk unsealed, in no file, and each is bound to
+//     its number: a record that was moved is one that cannot be opened.
 //   - No event stays longer than MaxAge once it is measured (Trim), nor does what was kept of damage;
 //     in practice little more than an hour.
 //   - The directory never exceeds Config.MaxBytes; when it is full, Append says durable.ErrFull.
@@ -20,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +41,31 @@ type Config struct {
 	// MinNext is the number after the newest one a checkpoint knows: a journal that lost its end
 	// must not use a number again that was measured.
 	MinNext uint64
-	Now     func() time.Time // default time.Now
-	Logger  *slog.Logger     // default: silent
+	// Seal seals the records. Without one they lie open, as for tests and benchmarks; the agent gives one.
+	Seal Sealer
+	// Open says that records of before there was a Seal may still be here; they are read as they are.
+	Open   bool
+	Now    func() time.Time // default time.Now
+	Logger *slog.Logger     // default: silent
+}
+
+// Sealer seals records so that each opens only under its own number. Safe for concurrent use.
+type Sealer interface {
+	// Room is how many bytes sealing takes before and after the content; constant.
+	Room() (before, after int)
+	// Seal seals in place: frame is the content with the room around it.
+	Seal(no uint64, frame []byte)
+	// Open appends the content of what Seal made for no to dst; an error for anything else.
+	Open(no uint64, dst, sealed []byte) ([]byte, error)
+}
+
+// open is a Sealer that does nothing.
+type open struct{}
+
+func (open) Room() (int, int)    { return 0, 0 }
+func (open) Seal(uint64, []byte) {}
+func (open) Open(_ uint64, dst, b []byte) ([]byte, error) {
+	return append(dst, b...), nil
 }
 
 // maxPending bounds the encoded bytes that wait for the disk while another group is being
@@ -53,7 +79,7 @@ const maxRecord = 4 << 20
 // Stats counts since Open, beside the log's own.
 type Stats struct {
 	Log         durable.Stats
-	Undecodable uint64 // records passed over by Read
+	Undecodable uint64 // records passed over by Read: they did not open or could not be decoded
 	Raised      uint64 // records whose Received was raised to that of the one before
 }
 
@@ -61,6 +87,8 @@ type Stats struct {
 type Journal struct {
 	log   *durable.Log
 	limit int // bytes of a record
+	seal  Sealer
+	plain bool // unsealed records are read too
 	now   func() time.Time
 
 	trimming sync.Mutex // one Trim at a time; guards age
@@ -81,7 +109,7 @@ type Journal struct {
 
 // group is the records that go to disk in one write.
 type group struct {
-	buf   []byte
+	buf   []byte // records one after the other, each with the room to seal it
 	ends  []int
 	done  chan struct{} // closed when first and err are set
 	first uint64
@@ -112,7 +140,10 @@ func Open(dir string, c Config) (*Journal, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	j := &Journal{log: log, limit: limit, now: c.Now, age: aging{first: log.First()}, work: make(chan struct{}, 1), finished: make(chan struct{})}
+	if c.Seal == nil {
+		c.Seal = open{}
+	}
+	j := &Journal{log: log, limit: limit, seal: c.Seal, plain: c.Open, now: c.Now, age: aging{first: log.First()}, work: make(chan struct{}, 1), finished: make(chan struct{})}
 	if j.last, err = j.lastReceived(); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading the end of the journal: %w", err), log.Close())
 	}
@@ -127,9 +158,10 @@ func (j *Journal) lastReceived() (last int64, err error) {
 		return 0, nil
 	}
 	var r record.Record
+	var buf []byte
 	for _, from := range []uint64{next - 1, first} {
-		err = j.log.Read(from, func(_ uint64, payload []byte) error {
-			if record.Decode(payload, &r) == nil {
+		err = j.log.Read(from, func(no uint64, payload []byte) error {
+			if j.decode(no, payload, &buf, &r) == nil {
 				last = max(last, r.Received)
 			}
 			return nil
@@ -139,6 +171,21 @@ func (j *Journal) lastReceived() (last int64, err error) {
 		}
 	}
 	return last, nil
+}
+
+// decode opens and decodes a payload. buf is memory that is used again.
+func (j *Journal) decode(no uint64, payload []byte, buf *[]byte, r *record.Record) error {
+	plain, err := j.seal.Open(no, (*buf)[:0], payload)
+	switch {
+	case err == nil:
+		if *buf = plain; cap(plain) > keepBuffer {
+			*buf = nil
+		}
+		return record.Decode(plain, r)
+	case j.plain: // no sealed payload decodes: it begins with another byte than every version of a record
+		return record.Decode(payload, r)
+	}
+	return err
 }
 
 // LastReceived is the Received of the newest record; 0 when there is none.
@@ -206,11 +253,13 @@ func (j *Journal) join(r *record.Record) (g *group, index int, err error) {
 		j.waiting = append(j.waiting, j.fresh())
 	}
 	g = j.waiting[len(j.waiting)-1]
-	before := len(g.buf)
-	g.buf = record.Append(g.buf, r)
-	size := len(g.buf) - before
+	begin := len(g.buf)
+	before, after := j.seal.Room()
+	g.buf = record.Append(room(g.buf, before), r)
+	g.buf = room(g.buf, after)
+	size := len(g.buf) - begin
 	if size+overhead > j.limit { // refused alone, so that it does not take others with it
-		g.buf = g.buf[:before]
+		g.buf = g.buf[:begin]
 		return nil, 0, durable.ErrTooLarge
 	}
 	g.ends = append(g.ends, len(g.buf))
@@ -222,6 +271,9 @@ func (j *Journal) join(r *record.Record) (g *group, index int, err error) {
 	}
 	return g, len(g.ends) - 1, nil
 }
+
+// room makes b n bytes longer.
+func room(b []byte, n int) []byte { return slices.Grow(b, n)[:len(b)+n] }
 
 // fresh is an empty group, if possible with buffers that were used before.
 func (j *Journal) fresh() *group {
@@ -238,10 +290,13 @@ func (j *Journal) write() {
 	var payloads [][]byte
 	for range j.work {
 		for g := j.take(); g != nil; g = j.take() {
+			// Only this goroutine appends, so the numbers are known before. A group that failed was sealed
+			// under numbers that the next one gets: the Sealer counts messages, not numbers.
 			payloads = payloads[:0]
-			from := 0
+			from, no := 0, j.log.Next()
 			for _, end := range g.ends {
 				payloads = append(payloads, g.buf[from:end])
+				j.seal.Seal(no+uint64(len(payloads)-1), payloads[len(payloads)-1])
 				from = end
 			}
 			if len(payloads) > 0 {
@@ -289,11 +344,12 @@ func (j *Journal) Read(ctx context.Context, from uint64, fn func(no uint64, r *r
 	next = max(from, j.log.First())
 	until := j.log.Next()
 	var r record.Record
+	var buf []byte
 	err = j.log.Read(from, func(no uint64, payload []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if record.Decode(payload, &r) != nil {
+		if j.decode(no, payload, &buf, &r) != nil {
 			j.undecodable.Add(1)
 		} else if err := fn(no, &r); err != nil {
 			return err

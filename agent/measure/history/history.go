@@ -6,7 +6,12 @@
 //	                 extra bytes; replaced as one (durable.WriteFile): it is the commit point
 //	closed/N.win     closed windows; written once, never changed; eight of a level are
 //	                 merged into one of the next, which also drops what is too old to keep
-//	*.damaged        files whose checksum did not fit, set aside
+//	*.damaged        files that could not be read, set aside
+//
+// Every one of them is written by put and read by get, and nowhere else. With a Config.Seal they are
+// sealed, each bound to its name; what is inside is the same as without. The checkpoint holds the
+// dictionary of users. It names the checksum of each file of closed windows, so that an older one
+// that was put back under the same number is known.
 //
 // # Crash points
 //
@@ -14,6 +19,9 @@
 //     applied again from the old position, gives the same windows, and the next checkpoint writes
 //     the same file numbers again; Restore removes what is not listed.
 //   - After it: files that were merged may still lie there; Restore removes them.
+//   - Files of before there was a Seal are read as they are (Config.Open) and written again, sealed and under
+//     new numbers, by the next Checkpoint. Before its commit the old ones are in force, after
+//     it those that still lie there are removed by Restore as any other.
 //   - A damaged file of closed windows costs its windows, a damaged checkpoint costs what was
 //     closed and no longer is in the journal. Both are set aside and told by Damaged.
 //
@@ -26,7 +34,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"math"
 	"path/filepath"
@@ -37,7 +44,6 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
-	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -47,15 +53,14 @@ const (
 	magicClosed     = "fpclose\x01"
 	fan             = 8 // files of a level that are merged into one
 
-	// 1 GiB: a fold of a million users with a full set of ids is a tenth of it.
-	maxFile = 1 << 30
+	damagedSuffix = ".damaged"
 )
 
 // ErrNewer: the state was written by a newer program.
 var ErrNewer = errors.New("state was written by a newer version")
 
-// errDamaged: a checksum does not fit.
-var errDamaged = errors.New("checksum does not fit")
+// errDamaged: a file is not what was written.
+var errDamaged = errors.New("file is damaged")
 
 // Config of a Store.
 type Config struct {
@@ -63,6 +68,10 @@ type Config struct {
 	FS       durable.FS     // default durable.OS()
 	Keep5m   time.Duration  // how long 5m windows are kept; default 8 days: a week and a day to look at it
 	KeepHour time.Duration  // default 400 days: a year and the month before
+	// Seal seals the files. Without one they lie open, as for tests; the agent gives one.
+	Seal Sealer
+	// Open says that files of before there was a Seal may still be here.
+	Open bool
 }
 
 // Store is a fold with its state on disk. Not safe for concurrent use.
@@ -81,7 +90,7 @@ type Store struct {
 type file struct {
 	no    uint64
 	level uint64
-	sum   uint32
+	sum   uint32 // of its content
 }
 
 var _ measure.Past = (*Store)(nil)
@@ -106,7 +115,7 @@ func Restore(dir string, cfg Config) (*Store, error) {
 	}
 	err := s.readCheckpoint()
 	if errors.Is(err, errDamaged) {
-		err = s.setAside(s.checkpointPath())
+		err = s.setAside(checkpointName)
 		s.files, s.next, s.position, s.extra = nil, 1, 0, nil
 		s.fold = measure.New(s.cfg.Measure)
 		if err == nil {
@@ -119,11 +128,14 @@ func Restore(dir string, cfg Config) (*Store, error) {
 	return s, s.clean()
 }
 
-func (s *Store) checkpointPath() string { return filepath.Join(s.dir, "checkpoint") }
-func (s *Store) closedDir() string      { return filepath.Join(s.dir, "closed") }
-func (s *Store) path(no uint64) string {
-	return filepath.Join(s.closedDir(), fmt.Sprintf("%016d.win", no))
-}
+const checkpointName = "checkpoint"
+
+func (s *Store) closedDir() string { return filepath.Join(s.dir, "closed") }
+
+// name of a file of closed windows, below the store's folder.
+func name(no uint64) string { return fmt.Sprintf("closed/%016d.win", no) }
+
+func (s *Store) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
 // Fold is the fold at the checkpoint; apply records after Position to it.
 func (s *Store) Fold() *measure.Fold { return s.fold }
@@ -137,9 +149,12 @@ func (s *Store) Extra() []byte { return s.extra }
 // Damaged is the files that were set aside since Restore began.
 func (s *Store) Damaged() []string { return slices.Clone(s.damaged) }
 
-func (s *Store) setAside(path string) error {
-	s.damaged = append(s.damaged, path)
-	return durable.Rename(s.cfg.FS, path, path+".damaged")
+func (s *Store) setAside(name string) error {
+	s.damaged = append(s.damaged, s.path(name))
+	if err := durable.Rename(s.cfg.FS, s.path(name), s.path(name)+damagedSuffix); err != nil {
+		return err
+	}
+	return s.sealDamaged() // it may never have been sealed
 }
 
 // setAsideClosed sets all files of closed windows aside: without the checkpoint nobody knows which
@@ -150,7 +165,7 @@ func (s *Store) setAsideClosed() error {
 		return err
 	}
 	for _, no := range nos {
-		if err := s.setAside(s.path(no)); err != nil {
+		if err := s.setAside(name(no)); err != nil {
 			return err
 		}
 	}
@@ -181,7 +196,7 @@ func (s *Store) clean() error {
 	}
 	for _, no := range nos {
 		if !slices.ContainsFunc(s.files, func(f file) bool { return f.no == no }) {
-			if err := durable.Remove(s.cfg.FS, s.path(no)); err != nil {
+			if err := durable.Remove(s.cfg.FS, s.path(name(no))); err != nil {
 				return err
 			}
 		}
@@ -190,9 +205,9 @@ func (s *Store) clean() error {
 		_, err := s.read(f)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			s.damaged = append(s.damaged, s.path(f.no))
+			s.damaged = append(s.damaged, s.path(name(f.no)))
 		case errors.Is(err, errDamaged):
-			err = s.setAside(s.path(f.no))
+			err = s.setAside(name(f.no))
 			if err != nil {
 				return err
 			}
@@ -217,15 +232,18 @@ func (s *Store) Checkpoint(position uint64, extra []byte) error {
 		}
 		files, next = append(files, f), next+1
 	}
-	files, next, err := s.merge(files, next)
+	files, next, err := s.sealed(files, next)
 	if err != nil {
+		return err
+	}
+	if files, next, err = s.merge(files, next); err != nil {
 		return err
 	}
 	var state bytes.Buffer
 	if err := s.fold.SaveOpen(&state); err != nil {
 		return err
 	}
-	w := &wire.Writer{B: []byte(magicCheckpoint)}
+	w := s.begin(magicCheckpoint)
 	w.Uint(position)
 	w.Uint(next)
 	w.Uint(uint64(len(files)))
@@ -236,50 +254,28 @@ func (s *Store) Checkpoint(position uint64, extra []byte) error {
 	}
 	w.Bytes(extra)
 	w.Bytes(state.Bytes())
-	if err := durable.WriteFile(s.cfg.FS, s.checkpointPath(), seal(w.B), 0o600); err != nil {
+	if _, err := s.put(checkpointName, w); err != nil {
 		return err
 	}
 	gone := slices.DeleteFunc(slices.Clone(s.files), func(f file) bool { return slices.Contains(files, f) })
 	s.files, s.next, s.position, s.extra = files, next, position, bytes.Clone(extra)
+	s.cfg.Open = false // all are sealed now
 	s.fold.DropClosed()
 	for _, f := range gone {
-		if err := durable.Remove(s.cfg.FS, s.path(f.no)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Remove(s.cfg.FS, s.path(name(f.no))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing what was merged: %w", err)
 		}
 	}
 	return nil
 }
 
-func seal(b []byte) []byte {
-	sum := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
-	return append(b, byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24))
-}
-
-// open checks a sealed file and returns what is in it.
-func open(b []byte, magic string) (*wire.Reader, error) {
-	if len(b) < len(magic)+4 || !bytes.Equal(seal(bytes.Clone(b[:len(b)-4])), b) {
-		return nil, errDamaged
-	}
-	if !strings.HasPrefix(string(b), magic) {
-		if strings.HasPrefix(string(b), magic[:len(magic)-1]) {
-			return nil, ErrNewer
-		}
-		return nil, errDamaged
-	}
-	return wire.NewReader(b[len(magic) : len(b)-4]), nil
-}
-
 func (s *Store) readCheckpoint() error {
-	b, err := durable.ReadFile(s.cfg.FS, s.checkpointPath(), maxFile)
+	r, _, err := s.get(checkpointName, magicCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
-	}
-	r, err := open(b, magicCheckpoint)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", s.checkpointPath(), err)
 	}
 	s.position = r.Uint()
 	s.next = r.Uint()
@@ -289,40 +285,37 @@ func (s *Store) readCheckpoint() error {
 	s.extra = r.Bytes()
 	state := r.Bytes()
 	if r.Err() != nil {
-		return fmt.Errorf("reading %s: %w", s.checkpointPath(), errors.Join(errDamaged, r.Err()))
+		return fmt.Errorf("reading the checkpoint: %w", errors.Join(errDamaged, r.Err()))
 	}
 	if err := s.fold.Load(bytes.NewReader(state)); err != nil {
-		return fmt.Errorf("reading %s: %w", s.checkpointPath(), err)
+		return fmt.Errorf("reading the checkpoint: %w", err)
 	}
 	return nil
 }
 
 func (s *Store) write(no, level uint64, packs []*measure.Pack) (file, error) {
-	w := &wire.Writer{B: []byte(magicClosed)}
+	w := s.begin(magicClosed)
 	w.Uint(uint64(len(packs)))
 	for _, p := range packs {
 		p.Save(w)
 	}
-	b := seal(w.B)
-	tail := b[len(b)-4:]
-	f := file{no, level, uint32(tail[0]) | uint32(tail[1])<<8 | uint32(tail[2])<<16 | uint32(tail[3])<<24}
-	return f, durable.WriteFile(s.cfg.FS, s.path(no), b, 0o600)
+	sum, err := s.put(name(no), w)
+	return file{no, level, sum}, err
 }
 
 func (s *Store) read(f file) (packs []*measure.Pack, err error) {
-	b, err := durable.ReadFile(s.cfg.FS, s.path(f.no), maxFile)
+	r, sum, err := s.get(name(f.no), magicClosed)
 	if err != nil {
 		return nil, err
 	}
-	r, err := open(b, magicClosed)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s.path(f.no), err)
+	if sum != f.sum {
+		return nil, fmt.Errorf("reading %s: another file than the checkpoint names: %w", name(f.no), errDamaged)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		packs = append(packs, pack.Load(r))
 	}
 	if r.Err() != nil {
-		return nil, fmt.Errorf("reading %s: %w", s.path(f.no), errors.Join(errDamaged, r.Err()))
+		return nil, fmt.Errorf("reading %s: %w", name(f.no), errors.Join(errDamaged, r.Err()))
 	}
 	return packs, nil
 }
