@@ -14,11 +14,7 @@ import (
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // reserve is how many bytes a request may take in memory: its body, once more inflated.
-func reserve(r *http.Request, limit int) (int64, *Refusal) {
-	zipped, f := encoding(r.Header)
-	if f != nil {
-		return 0, f
-	}
+func reserve(r *http.Request, zipped bool, limit int) (int64, *Refusal) {
 	n := r.ContentLength
 	if n > int64(limit) {
 		return 0, tooLarge(limit)
@@ -32,10 +28,12 @@ func reserve(r *http.Request, limit int) (int64, *Refusal) {
 	return n, nil
 }
 
-func encoding(h http.Header) (zipped bool, f *Refusal) {
-	switch values := h["Content-Encoding"]; {
+// encoding says whether the body is gzip.
+func encoding(r *http.Request, d Door) (zipped bool, f *Refusal) {
+	switch values := r.Header["Content-Encoding"]; {
 	case len(values) == 0 || len(values) == 1 && (values[0] == "" || strings.EqualFold(values[0], "identity")):
-		return false, nil
+		z, ok := d.(Zipper)
+		return ok && r.URL.RawQuery != "" && z.Zipped(r.URL.RawQuery), nil
 	case len(values) == 1 && (strings.EqualFold(values[0], "gzip") || strings.EqualFold(values[0], "x-gzip")):
 		return true, nil
 	}
@@ -85,11 +83,7 @@ func (z *inflater) open(b []byte) error {
 }
 
 // read fetches the body and inflates it into k.body.
-func (k *work) read(r *http.Request, limit int) *Refusal {
-	zipped, f := encoding(r.Header)
-	if f != nil {
-		return f
-	}
+func (k *work) read(r *http.Request, zipped bool, limit int) *Refusal {
 	dst := &k.body
 	if zipped {
 		dst = &k.raw

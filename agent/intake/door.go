@@ -15,7 +15,8 @@ type Appender interface {
 
 // Door reads one protocol. All methods are called from many goroutines at once.
 type Door interface {
-	// Paths are the exact URL paths it answers POST on.
+	// Paths are the exact URL paths it answers POST on; one that ends in * stands for all that begin
+	// with what is before it.
 	Paths() []string
 	// Limit is the most bytes a body may have, before and after inflating.
 	Limit() int
@@ -29,9 +30,20 @@ type Door interface {
 	Refuse(h http.Header, f *Refusal) Answer
 }
 
+// Zipper is a Door some of whose clients say in the query, not in a header, that the body is gzip.
+type Zipper interface {
+	Zipped(query string) bool
+}
+
+// Getter is a Door that answers GET on some of its paths, without looking at anything but the path.
+type Getter interface {
+	Get(path string) (a Answer, ok bool)
+}
+
 // Request is one request whose body has arrived.
 type Request struct {
 	Path       string
+	Query      string // raw
 	Header     http.Header
 	Body       []byte // inflated
 	Vocabulary *Vocabulary
@@ -48,7 +60,7 @@ type Request struct {
 // Answer is what the client gets when the record is on disk.
 type Answer struct {
 	Status      int
-	ContentType string
+	ContentType string // may be empty where Body is
 	Body        []byte
 }
 

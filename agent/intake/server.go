@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +69,8 @@ func (c Config) withDefaults() Config {
 // them.
 type Server struct {
 	c        Config
-	doors    map[string]Door
+	doors    map[string]Door // by path
+	below    map[string]Door // by what a path begins with
 	inFlight atomic.Int64
 	requests sync.Pool // *work
 	stats    counters
@@ -76,10 +78,14 @@ type Server struct {
 
 // New builds a server; nothing listens yet.
 func New(c Config) *Server {
-	s := &Server{c: c.withDefaults(), doors: map[string]Door{}}
+	s := &Server{c: c.withDefaults(), doors: map[string]Door{}, below: map[string]Door{}}
 	for _, d := range c.Doors {
 		for _, p := range d.Paths() {
-			s.doors[p] = d
+			if prefix, ok := strings.CutSuffix(p, "*"); ok {
+				s.below[prefix] = d
+			} else {
+				s.doors[p] = d
+			}
 		}
 	}
 	s.requests.New = func() any { return new(work) }
@@ -139,21 +145,48 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.stats.requests.Add(1)
-	d := s.doors[r.URL.Path]
+	d := s.door(r.URL.Path)
 	cors(w.Header(), r.Header)
 	switch {
 	case headerBytes(r) > maxHeaderBytes:
 		s.refuse(w, r, plain{}, &Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Code: CodeHeaders, Message: "the headers are over 16 KiB", Hint: "Try: without cookies; they say nothing here"})
 	case d == nil:
-		s.refuse(w, r, plain{}, &Refusal{Status: 404, Code: CodeNotFound, Message: "nothing answers at this path", Hint: "Try: /v1/batch or /v1/metrics"})
+		s.refuse(w, r, plain{}, &Refusal{Status: 404, Code: CodeNotFound, Message: "nothing answers at this path", Hint: "Try: /v1/batch, /batch, /cloudevents, /v1/metrics or /v1/logs"})
 	case r.Method == http.MethodOptions:
 		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodGet && get(w, r, d):
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", "POST, OPTIONS")
 		s.refuse(w, r, d, &Refusal{Status: 405, Code: CodeMethod, Message: "only POST is taken here", Hint: "Try: POST"})
 	default:
 		s.post(w, r, d)
 	}
+}
+
+// door is who answers at a path, or nil.
+func (s *Server) door(path string) Door {
+	if d := s.doors[path]; d != nil {
+		return d
+	}
+	for prefix, d := range s.below {
+		if strings.HasPrefix(path, prefix) {
+			return d
+		}
+	}
+	return nil
+}
+
+// get answers a GET, where the door has something to say.
+func get(w http.ResponseWriter, r *http.Request, d Door) (answered bool) {
+	g, ok := d.(Getter)
+	if !ok {
+		return false
+	}
+	a, ok := g.Get(r.URL.Path)
+	if ok {
+		write(w, a)
+	}
+	return ok
 }
 
 // headerBytes is about what the request line and the headers took on the wire.
@@ -191,7 +224,12 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, d Door) {
 		s.refuse(w, r, d, f)
 		return
 	}
-	size, f := reserve(r, d.Limit())
+	zipped, f := encoding(r, d)
+	if f != nil {
+		s.refuse(w, r, d, f)
+		return
+	}
+	size, f := reserve(r, zipped, d.Limit())
 	if f != nil {
 		s.refuse(w, r, d, f)
 		return
@@ -204,7 +242,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, d Door) {
 	defer s.inFlight.Add(-size)
 	k := s.requests.Get().(*work)
 	defer s.release(k)
-	if f = k.read(r, d.Limit()); f != nil {
+	if f = k.read(r, zipped, d.Limit()); f != nil {
 		s.refuse(w, r, d, f)
 		return
 	}
@@ -225,7 +263,7 @@ func (s *Server) take(r *http.Request, d Door, k *work) (Answer, *Refusal) {
 		k.rec.ClockBack = 1
 	}
 	q := &k.q
-	q.Path, q.Header, q.Body, q.Vocabulary, q.Record = r.URL.Path, r.Header, k.body, v, &k.rec
+	q.Path, q.Query, q.Header, q.Body, q.Vocabulary, q.Record = r.URL.Path, r.URL.RawQuery, r.Header, k.body, v, &k.rec
 	answer, f := d.Read(q)
 	if f != nil {
 		return answer, f
@@ -285,7 +323,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, d refuser, f *Re
 
 func write(w http.ResponseWriter, a Answer) {
 	h := w.Header()
-	h["Content-Type"] = []string{a.ContentType}
+	if h["Content-Type"] = nil; a.ContentType != "" { // nil: net/http does not guess either
+		h["Content-Type"] = []string{a.ContentType}
+	}
 	h["Content-Length"] = []string{itoa(len(a.Body))}
 	w.WriteHeader(a.Status)
 	// An error here is the client's hanging up; what it sent is kept.

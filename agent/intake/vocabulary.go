@@ -19,6 +19,8 @@ type Vocabulary struct {
 	// Traits, GroupTraits and Resource are the declared words of identify, group and OTLP
 	// resources.
 	Traits, GroupTraits, Resource *Words
+	// Doors says where doors whose format names no user find one.
+	Doors catalog.Doors
 	// People says that identify and alias are collected: a measure about people is on, or one
 	// that reads traits. Groups says so of group.
 	People, Groups bool
@@ -99,6 +101,7 @@ func NewVocabulary(cat *catalog.Catalog, on func(*catalog.Measure) bool) *Vocabu
 		return v
 	}
 	copy(v.hash[:], cat.Hash[:])
+	v.Doors = cat.Doors
 	u := uses(cat, on)
 	v.People, v.Groups = u.people, u.groups
 	v.Traits = words(cat.Traits, func(p *catalog.Property) bool {

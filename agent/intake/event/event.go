@@ -63,7 +63,7 @@ type Draft struct {
 
 	// Properties or, of identify and group, traits: JSON objects or Absent, read one after the other, so
 	// that the last has the last word.
-	Properties [2]jsontext.Value
+	Properties [4]jsontext.Value
 	// Pairs come after them; for doors whose properties are no JSON.
 	Pairs []Pair
 }
