@@ -20,6 +20,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/diff"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -255,7 +256,7 @@ func (a *Agent) Catalog(context.Context) (control.Catalog, error) {
 		out.Accepted, accepted = st.Statement.CatalogVersion, a.catalogs[st.Statement.Catalog]
 	}
 	if accepted != nil {
-		for _, d := range catalog.Diff(accepted, c) {
+		for _, d := range diff.Between(accepted, c) {
 			out.Changes = append(out.Changes, control.Change{Kind: string(d.Kind), Measure: d.Measure, Text: d.Text})
 		}
 	}

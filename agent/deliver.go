@@ -19,6 +19,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/uplink"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
@@ -307,7 +308,7 @@ func (a *Agent) tell(ctx context.Context, st consent.State) error {
 // adopt takes a catalog that the vendor's key has signed into force. What it asks beyond the accepted
 // one stays local until it is accepted; an older version is refused.
 func (a *Agent) adopt(ctx context.Context, s exchange.SignedCatalog) error {
-	c, err := catalog.ParseSigned(s.Raw, s.Sig, a.id.Enrolment.CatalogKey)
+	c, err := signing.ParseSigned(s.Raw, s.Sig, a.id.Enrolment.CatalogKey)
 	if err != nil {
 		return refuse("catalog_refused", "the vendor's catalog does not verify: "+err.Error(), "ask the vendor; the last good one stays in force", 1)
 	}

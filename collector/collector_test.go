@@ -18,6 +18,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -102,7 +103,7 @@ func start(t testing.TB, dir string, with func(*Config)) *house {
 	t.Cleanup(h.stop)
 	key := newKey(t, "catalog")
 	check(t, h.c.Data().TrustCatalogKey(ctx, key.Public().(ed25519.PublicKey), "test"))
-	h.cat = must[*catalog.Catalog](t)(h.c.Data().AddCatalog(ctx, []byte(testCatalog), catalog.Sign([]byte(testCatalog), key), "test"))
+	h.cat = must[*catalog.Catalog](t)(h.c.Data().AddCatalog(ctx, []byte(testCatalog), signing.Sign([]byte(testCatalog), key), "test"))
 	return h
 }
 

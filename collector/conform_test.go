@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/protocoltest"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -18,7 +19,7 @@ import (
 func TestConformance(t *testing.T) {
 	h := start(t, filepath.Join(t.TempDir(), "data"), nil)
 	db, d := h.c.Data().Store, h.c.Data()
-	must[*catalog.Catalog](t)(d.AddCatalog(t.Context(), []byte(protocoltest.ConformCatalog), catalog.Sign([]byte(protocoltest.ConformCatalog), newKey(t, "catalog")), "test"))
+	must[*catalog.Catalog](t)(d.AddCatalog(t.Context(), []byte(protocoltest.ConformCatalog), signing.Sign([]byte(protocoltest.ConformCatalog), newKey(t, "catalog")), "test"))
 	cat := must[*catalog.Catalog](t)(catalog.Parse([]byte(protocoltest.ConformCatalog)))
 	c := protocoltest.Collector{
 		URL: h.c.URL(), CA: must[[]byte](t)(d.caDER()), Key: d.Key.Public().(ed25519.PublicKey),

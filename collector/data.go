@@ -18,6 +18,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/store/sqlite"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
@@ -144,11 +145,11 @@ func (d *Data) write(b []byte, name ...string) error {
 
 func (d *Data) appKey(create bool) (ed25519.PrivateKey, error) {
 	if create {
-		_, key, err := catalog.GenerateKey()
+		_, key, err := signing.GenerateKey()
 		if err != nil {
 			return nil, fmt.Errorf("making the application key: %w", err)
 		}
-		b, err := catalog.EncodePrivateKey(key)
+		b, err := signing.EncodePrivateKey(key)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +161,7 @@ func (d *Data) appKey(create bool) (ed25519.PrivateKey, error) {
 	}
 	var key ed25519.PrivateKey
 	if err == nil {
-		key, err = catalog.DecodePrivateKey(b)
+		key, err = signing.DecodePrivateKey(b)
 	}
 	if err != nil {
 		return nil, &store.Problem{Code: store.CodeBadData, Message: "app.key cannot be read", Hint: "restore it from a backup: agents trust no other key", Err: err}
@@ -207,10 +208,10 @@ func (d *Data) TrustCatalogKey(ctx context.Context, pub ed25519.PublicKey, by st
 		return &store.Problem{Code: store.CodeConflict, Message: "another catalog key is trusted already", Status: http.StatusConflict,
 			Hint: "sign with the key that is trusted; agents that have joined know no other"}
 	}
-	if err := d.write(catalog.EncodePublicKey(pub), "catalog.pub"); err != nil {
+	if err := d.write(signing.EncodePublicKey(pub), "catalog.pub"); err != nil {
 		return err
 	}
-	return d.Store.AddAudit(ctx, store.AuditRow{At: d.now(), Actor: by, Action: "catalog_key_trusted", Detail: string(catalog.EncodePublicKey(pub))})
+	return d.Store.AddAudit(ctx, store.AuditRow{At: d.now(), Actor: by, Action: "catalog_key_trusted", Detail: string(signing.EncodePublicKey(pub))})
 }
 
 // CatalogKey is the trusted key; nil when there is none yet.
@@ -222,7 +223,7 @@ func (d *Data) CatalogKey() (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return catalog.DecodePublicKey(b)
+	return signing.DecodePublicKey(b)
 }
 
 // AddCatalog verifies a signed catalog and keeps it. Agents get it at their next check-in.
@@ -234,7 +235,7 @@ func (d *Data) AddCatalog(ctx context.Context, raw, sig []byte, by string) (*cat
 	if pub == nil {
 		return nil, &store.Problem{Code: store.CodeNoCatalogKey, Message: "no catalog key is trusted yet", Hint: "fieldpost-collector catalog trust KEY.pub, with the public half of the key that signed it", Status: http.StatusConflict}
 	}
-	c, err := catalog.ParseSigned(raw, sig, pub)
+	c, err := signing.ParseSigned(raw, sig, pub)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
@@ -30,7 +31,9 @@ import (
 // Layout is the version of the state directory's layout. History:
 //
 //	1  2026-11-21  first version
-const Layout = 1
+//	2  2026-11-22  journal and measures are sealed (package vault); a program that knows only 1
+//	               would take them for damaged
+const Layout = 2
 
 // Errors of opening a state.
 var (
@@ -103,6 +106,20 @@ func Open(fsys durable.FS, dir string, simulated bool, now time.Time) (*Identity
 		return nil, err
 	}
 	return id, nil
+}
+
+// Raise makes the state one of this version's layout, which older programs refuse.
+func (id *Identity) Raise() error {
+	if id.State.Layout == Layout {
+		return nil
+	}
+	s := id.State
+	s.Layout = Layout
+	if err := id.write("state.json", s, 0o600); err != nil {
+		return err
+	}
+	id.State = s
+	return nil
 }
 
 // Peek reads what kind of state stands in dir; fs.ErrNotExist when none does.
@@ -190,7 +207,7 @@ func (id *Identity) parse(s exchange.SignedCatalog) (*catalog.Catalog, error) {
 	if id.Enrolment == nil {
 		return catalog.Parse(s.Raw)
 	}
-	return catalog.ParseSigned(s.Raw, s.Sig, id.Enrolment.CatalogKey)
+	return signing.ParseSigned(s.Raw, s.Sig, id.Enrolment.CatalogKey)
 }
 
 // maxFile bounds every file of the room: a catalog is at most 1 MiB, in base64 a third more.

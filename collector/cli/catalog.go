@@ -13,6 +13,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector"
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 )
@@ -39,18 +40,18 @@ func (a *app) catalogKeygen() *cobra.Command {
 			if _, err := durable.OS().Lstat(key); !errors.Is(err, fs.ErrNotExist) {
 				return &store.Problem{Code: store.CodeConflict, Message: key + " exists", Hint: "name another file; a key is never overwritten", Err: err}
 			}
-			pub, priv, err := catalog.GenerateKey()
+			pub, priv, err := signing.GenerateKey()
 			if err != nil {
 				return err
 			}
-			b, err := catalog.EncodePrivateKey(priv)
+			b, err := signing.EncodePrivateKey(priv)
 			if err != nil {
 				return err
 			}
 			if err := durable.WriteFile(durable.OS(), key, b, 0o600); err != nil {
 				return err
 			}
-			if err := durable.WriteFile(durable.OS(), key+".pub", catalog.EncodePublicKey(pub), 0o644); err != nil {
+			if err := durable.WriteFile(durable.OS(), key+".pub", signing.EncodePublicKey(pub), 0o644); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(a.Stdout, "private key, keep it offline: %s\npublic key, for catalog trust: %s.pub\n", key, key)
@@ -82,11 +83,11 @@ func (a *app) catalogSign() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			priv, err := catalog.DecodePrivateKey(b)
+			priv, err := signing.DecodePrivateKey(b)
 			if err != nil {
 				return err
 			}
-			if err := durable.WriteFile(durable.OS(), args[0]+".sig", catalog.EncodeSignature(catalog.Sign(raw, priv)), 0o644); err != nil {
+			if err := durable.WriteFile(durable.OS(), args[0]+".sig", signing.EncodeSignature(signing.Sign(raw, priv)), 0o644); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(a.Stdout, "%s version %d, %d measures: %s.sig\n", clean(c.Name), c.Version, len(c.Measures), args[0])
@@ -122,7 +123,7 @@ func (a *app) readKey(name string) (ed25519.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	pub, err := catalog.DecodePublicKey(b)
+	pub, err := signing.DecodePublicKey(b)
 	if err != nil {
 		return nil, &store.Problem{Code: strict.CodeBadKey, Message: name + " is not a public key for catalogs", Hint: "give the file that ends in .pub, as catalog keygen wrote it", Err: err}
 	}
@@ -149,7 +150,7 @@ func (a *app) catalogAdd() *cobra.Command {
 			} else if err != nil {
 				return err
 			}
-			signature, err := catalog.DecodeSignature(b)
+			signature, err := signing.DecodeSignature(b)
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/settings"
 	"github.com/fieldpost/fieldpost/collector"
 	"github.com/fieldpost/fieldpost/installer/examples"
-	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 )
 
 // end is where the recorded history ends; the last weeks of it are replayed slowly while the pages are up.
@@ -168,7 +168,7 @@ func (d *demo) catalog(ctx context.Context) error {
 		return err
 	}
 	raw := examples.ForgeCatalog()
-	_, err = data.AddCatalog(ctx, raw, catalog.Sign(raw, key), "demo")
+	_, err = data.AddCatalog(ctx, raw, signing.Sign(raw, key), "demo")
 	return err
 }
 

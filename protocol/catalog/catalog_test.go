@@ -1,7 +1,6 @@
 package catalog_test
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
-	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -90,42 +88,6 @@ func start(g report.Grain) int64 {
 		return report.CivilStart(g, 20_000)
 	}
 	return 20_000 * 86400
-}
-
-func TestSignedCatalog(t *testing.T) {
-	raw := read(t, "forge-like.yaml")
-	pub, key, err := catalog.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sig := catalog.Sign(raw, key)
-	if _, err := catalog.ParseSigned(raw, sig, pub); err != nil {
-		t.Fatal(err)
-	}
-	otherPub, _, _ := catalog.GenerateKey()
-	flipped := append([]byte(nil), raw...)
-	flipped[10] ^= 1
-	bare := ed25519.Sign(key, raw)
-	for name, err := range map[string]error{
-		"another key":       catalog.Verify(raw, sig, otherPub),
-		"a flipped byte":    catalog.Verify(flipped, sig, pub),
-		"a flipped sig":     catalog.Verify(raw, append([]byte{sig[0] ^ 1}, sig[1:]...), pub),
-		"a short signature": catalog.Verify(raw, sig[:63], pub),
-		"no signature":      catalog.Verify(raw, nil, pub),
-		"another domain":    catalog.Verify(raw, bare, pub),
-	} {
-		var e catalog.Error
-		if !errors.As(err, &e) || e.Code != strict.CodeBadSignature {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if err := catalog.Verify(raw, sig, pub[:31]); err == nil {
-		t.Error("a short key verified")
-	}
-	// Verification comes first: what is not signed is not even parsed.
-	if _, err := catalog.ParseSigned([]byte("not: [a catalog"), sig, pub); err == nil || cmp.Diff(strict.CodeBadSignature, code(err)) != "" {
-		t.Errorf("not signed: %v", err)
-	}
 }
 
 func code(err error) string {

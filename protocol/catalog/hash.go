@@ -29,11 +29,11 @@ import (
 // resource attribute it reads; of a measure that looks at another the hash of that one's
 // definition, as of.definition.
 func (c *Catalog) Canonical(m *Measure) []byte {
-	return canon.Render("fieldpost/measure/v1", c.definition(m))
+	return canon.Render("fieldpost/measure/v1", c.Definition(m))
 }
 
-// definition are the leaves of the canonical form, in order.
-func (c *Catalog) definition(m *Measure) []canon.Leaf {
+// Definition are the leaves of the canonical form, in order.
+func (c *Catalog) Definition(m *Measure) []canon.Leaf {
 	w := &canonical{}
 	w.Text("id", m.ID)
 	w.Text("kind", string(m.Kind))

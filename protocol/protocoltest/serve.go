@@ -11,6 +11,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -176,7 +177,7 @@ func (f *FakeCollector) checkIn(r *http.Request, body []byte) reply {
 	a.checkIns = append(a.checkIns, in)
 	out := exchange.CheckInAnswer{Time: f.cfg.Now().Unix()}
 	if f.catalogHash() != in.Catalog {
-		out.Catalog = &exchange.SignedCatalog{Raw: f.cfg.Catalog, Sig: catalog.Sign(f.cfg.Catalog, f.cfg.CatalogKey)}
+		out.Catalog = &exchange.SignedCatalog{Raw: f.cfg.Catalog, Sig: signing.Sign(f.cfg.Catalog, f.cfg.CatalogKey)}
 	}
 	for i := len(a.order) - 1; i >= 0 && len(out.Through) < 4; i-- {
 		n := uint64(len(a.epochs[a.order[i]].batches))

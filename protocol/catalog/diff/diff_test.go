@@ -1,11 +1,17 @@
-package catalog_test
+package diff_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/diff"
 )
 
 func TestDiff(t *testing.T) {
@@ -52,7 +58,7 @@ func TestDiff(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			fmt.Fprintf(&said, "%s\n", c.name)
 			var got []string
-			for _, ch := range catalog.Diff(forge(t), edited(t, c.old, c.now)) {
+			for _, ch := range diff.Between(forge(t), edited(t, c.old, c.now)) {
 				got = append(got, string(ch.Kind), ch.Measure)
 				fmt.Fprintf(&said, "\t%s %s: %s\n", ch.Kind, ch.Measure, ch.Text)
 				if ch.Text == "" {
@@ -70,11 +76,11 @@ func TestDiff(t *testing.T) {
 func TestCoarserWindowsOfSumsAreNarrower(t *testing.T) {
 	hour := edited(t, "leaves: 5m", "leaves: day", "by: [status]\n", "by: [status]\n    leaves: 5m\n")
 	day := edited(t, "leaves: 5m", "leaves: day", "by: [status]\n", "by: [status]\n    leaves: hour\n")
-	got := catalog.Diff(hour, day)
-	if len(got) != 1 || got[0].Kind != catalog.Narrowed || got[0].Measure != "requests_by_status" {
+	got := diff.Between(hour, day)
+	if len(got) != 1 || got[0].Kind != diff.Narrowed || got[0].Measure != "requests_by_status" {
 		t.Errorf("%+v", got)
 	}
-	if got := catalog.Diff(day, hour); len(got) != 1 || got[0].Kind != catalog.Widened {
+	if got := diff.Between(day, hour); len(got) != 1 || got[0].Kind != diff.Widened {
 		t.Errorf("%+v", got)
 	}
 }
@@ -89,9 +95,9 @@ func TestNarrowedBackIsWidened(t *testing.T) {
 		edited(t, "2028-01-01", "2027-01-01"),
 		edited(t, "retention: 730d", "retention: 729d"),
 	} {
-		for i, ch := range catalog.Diff(base, c) {
-			back := catalog.Diff(c, base)[i]
-			if ch.Kind != catalog.Narrowed || back.Kind != catalog.Widened {
+		for i, ch := range diff.Between(base, c) {
+			back := diff.Between(c, base)[i]
+			if ch.Kind != diff.Narrowed || back.Kind != diff.Widened {
 				t.Errorf("%+v and back %+v", ch, back)
 			}
 		}
@@ -102,7 +108,49 @@ func TestDescribe(t *testing.T) {
 	c := forge(t)
 	var said strings.Builder
 	for i := range c.Measures {
-		fmt.Fprintf(&said, "%s: %s\n", c.Measures[i].ID, c.Describe(&c.Measures[i]))
+		fmt.Fprintf(&said, "%s: %s\n", c.Measures[i].ID, diff.Describe(c, &c.Measures[i]))
 	}
 	golden(t, "forge-like.described", said.String())
+}
+
+func forge(t testing.TB) *catalog.Catalog { return edited(t) }
+
+// edited is the example with every old text replaced.
+func edited(t testing.TB, replacements ...string) *catalog.Catalog {
+	t.Helper()
+	raw := string(read(t, "../testdata/forge-like.yaml"))
+	for i := 0; i < len(replacements); i += 2 {
+		if !strings.Contains(raw, replacements[i]) {
+			t.Fatalf("the example does not hold %q", replacements[i])
+		}
+		raw = strings.ReplaceAll(raw, replacements[i], replacements[i+1])
+	}
+	c, err := catalog.Parse([]byte(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if d := cmp.Diff(string(read(t, path)), got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", name, d)
+	}
 }

@@ -1,4 +1,8 @@
-package catalog
+// Package diff says what changed between two catalogs for the customer who is asked, and what
+// a measure takes, in plain words.
+//
+// It keeps no state on disk.
+package diff
 
 import (
 	"bytes"
@@ -6,43 +10,44 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/catalog/canon"
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// ChangeKind says what a change asks of the customer.
-type ChangeKind string
+// Kind says what a change asks of the customer.
+type Kind string
 
 const (
-	Added    ChangeKind = "added"    // a new measure
-	Removed  ChangeKind = "removed"  // a measure that is gone
-	Widened  ChangeKind = "widened"  // more may be told, or less was not proved: to be asked
-	Narrowed ChangeKind = "narrowed" // nothing is told that was not told before
-	Reworded ChangeKind = "reworded" // only question, owner or purpose
+	Added    Kind = "added"    // a new measure
+	Removed  Kind = "removed"  // a measure that is gone
+	Widened  Kind = "widened"  // more may be told, or less was not proved: to be asked
+	Narrowed Kind = "narrowed" // nothing is told that was not told before
+	Reworded Kind = "reworded" // only question, owner or purpose
 )
 
 // Change is one measure that differs between two catalogs.
 type Change struct {
-	Kind    ChangeKind
+	Kind    Kind
 	Measure string // id
 	Text    string // in plain words
 }
 
-// Diff is what changed for the customer, in the order of the new catalog, removed measures
+// Between is what changed for the customer, in the order of the new catalog, removed measures
 // last. A change counts as narrowed only where every figure of the new definition is one
 // the old definition had too, told to no more places and kept no longer. That leaves:
 // fewer breakdowns, an earlier end of retention or of expiry, fewer consumers, and coarser
 // windows of figures that add up. A new filter or a shorter list is not narrower: it
 // tells of a smaller group.
-func Diff(old, now *Catalog) []Change {
+func Between(old, now *catalog.Catalog) []Change {
 	var out []Change
 	for i := range now.Measures {
 		n := &now.Measures[i]
 		o, _ := old.Measure(n.ID)
 		switch {
 		case o == nil:
-			out = append(out, Change{Added, n.ID, now.Describe(n)})
+			out = append(out, Change{Added, n.ID, Describe(now, n)})
 		case o.DefHash == n.DefHash:
 			if text := reworded(o, n); text != "" {
 				out = append(out, Change{Reworded, n.ID, text})
@@ -52,7 +57,7 @@ func Diff(old, now *Catalog) []Change {
 			if narrower(old, now, o, n) {
 				kind = Narrowed
 			}
-			out = append(out, Change{kind, n.ID, canon.Differences(old.definition(o), now.definition(n))})
+			out = append(out, Change{kind, n.ID, canon.Differences(old.Definition(o), now.Definition(n))})
 		}
 	}
 	for i := range old.Measures {
@@ -64,7 +69,7 @@ func Diff(old, now *Catalog) []Change {
 	return out
 }
 
-func reworded(o, n *Measure) string {
+func reworded(o, n *catalog.Measure) string {
 	var out []string
 	for _, w := range [][3]string{{"question", o.Question, n.Question}, {"purpose", o.Purpose, n.Purpose}, {"owner", o.Owner, n.Owner}} {
 		if w[1] != w[2] {
@@ -76,7 +81,7 @@ func reworded(o, n *Measure) string {
 
 // narrower takes over from the new measure what may become narrower, one by one. If the two
 // are then the same, nothing else changed.
-func narrower(oldCat, nowCat *Catalog, o, n *Measure) bool {
+func narrower(oldCat, nowCat *catalog.Catalog, o, n *catalog.Measure) bool {
 	p := *o
 	for _, b := range n.By {
 		if !slices.ContainsFunc(o.By, func(a []string) bool { return slices.Equal(a, b) }) {
@@ -105,9 +110,9 @@ func narrower(oldCat, nowCat *Catalog, o, n *Measure) bool {
 }
 
 // addsUp reports whether a longer window's figures follow from those of the shorter ones in it.
-func addsUp(k Kind) bool {
+func addsUp(k catalog.Kind) bool {
 	switch k {
-	case Count, Distribution, Counter, Histogram, Availability, SLO:
+	case catalog.Count, catalog.Distribution, catalog.Counter, catalog.Histogram, catalog.Availability, catalog.SLO:
 		return true
 	}
 	return false
@@ -131,25 +136,25 @@ func coarser(g, of report.Grain) bool {
 }
 
 // Describe says in one plain sentence what the measure takes.
-func (c *Catalog) Describe(m *Measure) string {
+func Describe(c *catalog.Catalog, m *catalog.Measure) string {
 	var b strings.Builder
 	events := strings.Join(m.Events, ", ")
 	switch m.Kind {
-	case Count:
+	case catalog.Count:
 		fmt.Fprintf(&b, "how many events of %s", events)
-	case Distribution:
+	case catalog.Distribution:
 		fmt.Fprintf(&b, "how many, the sum and the spread of %s of %s", m.Property, events)
-	case ActiveUsers:
+	case catalog.ActiveUsers:
 		fmt.Fprintf(&b, "how many people did %s", events)
-	case Lifecycle:
+	case catalog.Lifecycle:
 		fmt.Fprintf(&b, "how many people were new, stayed, came back or stopped, by %s", events)
-	case Gauge, Counter, Histogram:
+	case catalog.Gauge, catalog.Counter, catalog.Histogram:
 		fmt.Fprintf(&b, "the %s %s", m.Kind, m.Metric)
-	case Fact:
+	case catalog.Fact:
 		fmt.Fprintf(&b, "which one of %s, from %s", few(m.Values), m.From)
-	case Availability:
+	case catalog.Availability:
 		fmt.Fprintf(&b, "seconds up and down of the check %s", m.Probe)
-	case SLO:
+	case catalog.SLO:
 		b.WriteString("how many were valid and how many of those were good")
 		if m.Valid != nil {
 			b.WriteString(", of " + m.Valid.Event + m.Valid.Metric)
@@ -161,7 +166,7 @@ func (c *Catalog) Describe(m *Measure) string {
 	if len(m.Where)+len(m.WhereUser) > 0 {
 		b.WriteString(", only where " + strings.Join(append(conditions(m.Where), conditions(m.WhereUser)...), " and "))
 	}
-	about := map[Subject]string{Person: "people", Traffic: "traffic", Machine: "machines"}[m.Subject]
+	about := map[catalog.Subject]string{catalog.Person: "people", catalog.Traffic: "traffic", catalog.Machine: "machines"}[m.Subject]
 	fmt.Fprintf(&b, ". About %s, category %s, kept %s", about, m.Category, strict.Span(m.Retention))
 	if m.Expires != "" {
 		b.WriteString(", asked again after " + m.Expires)
@@ -169,8 +174,8 @@ func (c *Catalog) Describe(m *Measure) string {
 	return b.String() + ". The question: " + m.Question
 }
 
-func conditions(cs []Clause) []string {
-	return names(cs, func(c Clause) string {
+func conditions(cs []catalog.Clause) []string {
+	return texts(cs, func(c catalog.Clause) string {
 		switch {
 		case c.Values != nil:
 			return c.Property + " is " + strings.Join(c.Values, " or ")
@@ -190,4 +195,12 @@ func few(vs []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(vs[:7], ", "), len(vs)-7)
 	}
 	return strings.Join(vs, ", ")
+}
+
+func texts[T any](xs []T, of func(T) string) []string {
+	out := make([]string, len(xs))
+	for i, x := range xs {
+		out[i] = of(x)
+	}
+	return out
 }

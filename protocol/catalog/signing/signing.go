@@ -1,4 +1,8 @@
-package catalog
+// Package signing signs a catalog file as bytes, verifies it before anything is parsed, and
+// reads and writes the files of keys and signatures.
+//
+// It keeps no state on disk: the files are read and written by its callers.
+package signing
 
 import (
 	"bytes"
@@ -9,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 )
 
@@ -33,21 +38,21 @@ func Verify(raw, sig []byte, pub ed25519.PublicKey) error {
 	case len(pub) != ed25519.PublicKeySize:
 		return strict.Coded(strict.CodeBadKey, "the public key has %d bytes, not %d", len(pub), ed25519.PublicKeySize)
 	case len(sig) != ed25519.SignatureSize || !ed25519.Verify(pub, signed(raw), sig):
-		return Error{Code: strict.CodeBadSignature, Message: "the catalog is not signed by this key",
+		return strict.Error{Code: strict.CodeBadSignature, Message: "the catalog is not signed by this key",
 			Hint: "fetch FILE and FILE.sig again, or check which key the vendor signs with"}
 	}
 	return nil
 }
 
 // ParseSigned verifies first and parses only what was signed by the key.
-func ParseSigned(raw, sig []byte, pub ed25519.PublicKey) (*Catalog, error) {
+func ParseSigned(raw, sig []byte, pub ed25519.PublicKey) (*catalog.Catalog, error) {
 	if len(raw) > strict.MaxBytes {
 		return nil, strict.Coded(strict.CodeTooLarge, "the file has %d bytes; a catalog has at most %d", len(raw), strict.MaxBytes)
 	}
 	if err := Verify(raw, sig, pub); err != nil {
 		return nil, err
 	}
-	return Parse(raw)
+	return catalog.Parse(raw)
 }
 
 // EncodeSignature is what FILE.sig holds: the signature as one line of base64.
