@@ -20,7 +20,12 @@ const (
 	Consent Kind = "consent"  // a decision about consent, with who and why
 	Query   Kind = "query"    // somebody at the site asked for exact figures
 	Trim    Kind = "trim"     // entries before Before are gone, by age or disk cap
-	Note    Kind = "note"     // anything else worth a date: an epoch opened, a catalog adopted
+	// Forgotten: people were forgotten at the site's wish; how many were named, and no name
+	Forgotten Kind = "forgotten"
+	// Wiped: what was measured here was deleted, and the site key destroyed
+	Wiped Kind = "wiped"
+	// Note: anything else worth a date: an epoch opened, a catalog adopted
+	Note Kind = "note"
 )
 
 // Entry is one record of the ledger.

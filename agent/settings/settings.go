@@ -26,6 +26,7 @@ type Config struct {
 	State       string        // state directory
 	Listen      string        // intake, TCP
 	Console     string        // console, TCP; "off": none
+	SiteKeyFile string        // "": site.key in the state directory
 	WriteKeys   []string      // accepted Segment write keys; none: any
 	Zone        string        // IANA name of the installation's time zone
 	Role        string        // users: measures people too; machines: only machines and traffic

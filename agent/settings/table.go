@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ func All() []Setting {
 		{"state", "/var/lib/fieldpost-agent", "the directory that holds everything the agent knows", text(func(c *Config) *string { return &c.State })},
 		{"listen", "127.0.0.1:4318", "host:port where the product sends events and metrics", address(func(c *Config) *string { return &c.Listen }, false)},
 		{"console", "127.0.0.1:4380", "host:port of the console, or off", address(func(c *Config) *string { return &c.Console }, true)},
+		{"site_key_file", "", "a file that holds the site key, such as a service credential; nothing: site.key in the state directory", file(func(c *Config) *string { return &c.SiteKeyFile })},
 		{"write_keys", "[]", "a list of Segment write keys that are accepted; [] accepts any", list(func(c *Config) *[]string { return &c.WriteKeys })},
 		{"zone", "UTC", "an IANA time zone such as Europe/Berlin; it decides where a day begins", zone},
 		{"role", "users", "users (measures people too) or machines (a second agent of the same installation)", choice(func(c *Config) *string { return &c.Role }, "users", "machines")},
@@ -56,6 +58,18 @@ func text(at func(*Config) *string) setter {
 		v, err := scalar(n)
 		if err == nil && v == "" {
 			err = fmt.Errorf("is empty")
+		}
+		*at(c) = v
+		return err
+	}
+}
+
+// file is a path, or nothing.
+func file(at func(*Config) *string) setter {
+	return func(c *Config, n *yaml.Node) error {
+		v, err := scalar(n)
+		if err == nil && v != "" && !filepath.IsAbs(v) {
+			err = fmt.Errorf("%q is not a whole path", v)
 		}
 		*at(c) = v
 		return err
