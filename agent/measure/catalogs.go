@@ -147,7 +147,7 @@ func (f *Fold) newRun(i int, before *run.Run) *run.Run {
 			before.Spans[g].Until = min(before.Spans[g].Until, from)
 		}
 		if r.People != nil && before.People != nil {
-			r.People.First = slices.Clone(before.People.First)
+			r.TakesOver(before)
 		}
 	}
 	f.schedule(r)

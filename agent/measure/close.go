@@ -49,8 +49,8 @@ func (f *Fold) chain(r *run.Run, d due) {
 func (f *Fold) tidy(r *run.Run, d due) {
 	switch {
 	case r.People != nil:
-		if d.grain == report.Day || r.M.Kind == catalog.Lifecycle {
-			r.Prune()
+		if d.grain == report.Day || r.M.Kind == catalog.Lifecycle || r.Path != nil {
+			r.Prune(&f.w)
 		}
 	case r.Traffic == nil:
 	case d.grain == report.FiveMinutes && r.Traffic.Burn != nil:

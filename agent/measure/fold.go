@@ -232,6 +232,7 @@ func (f *Fold) Advance(now int64) {
 	for len(f.due) > 0 && f.due[0].at <= now {
 		d := heap.Pop(&f.due).(due)
 		f.now = max(f.now, d.at)
+		f.w.Now = f.now
 		if d.run == 0 {
 			f.sweep(d)
 			continue
@@ -240,7 +241,7 @@ func (f *Fold) Advance(now int64) {
 			f.close(r, d)
 		}
 	}
-	f.now = now
+	f.now, f.w.Now = now, now
 }
 
 func (f *Fold) run(id uint32) *run.Run {

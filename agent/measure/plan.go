@@ -138,6 +138,10 @@ func (p *plan) add(r *run.Run) {
 		p.addSelector(r, r.M.Good, true)
 	case catalog.Gauge, catalog.Counter, catalog.Histogram:
 		p.addMetric(r, r.M.Metric, r.M.Where, run.Feed{AtMost: -1})
+	case catalog.Funnel, catalog.Transitions:
+		for _, id := range run.EventsOf(r.M) {
+			p.addSteps(r, id)
+		}
 	default:
 		var done []string
 		for _, id := range r.M.Events {
@@ -183,7 +187,31 @@ func (p *plan) addEvent(r *run.Run, id string, where []catalog.Clause, fd run.Fe
 		}
 		fd.Number = uint16(pos)
 	}
+	if r.M.Kind == catalog.Sufficient {
+		_, x := catalog.Find(e.Properties, r.M.X)
+		_, y := catalog.Find(e.Properties, r.M.Y)
+		if x < 0 || (y < 0 && r.M.Y != "") {
+			return
+		}
+		fd.Number, fd.Second = uint16(x), uint16(max(y, 0))
+	}
 	p.events[n].feeds = append(p.events[n].feeds, fd)
+}
+
+// addSteps enters a funnel or transitions at an event.
+func (p *plan) addSteps(r *run.Run, id string) {
+	e, n := p.cat.Event(id)
+	if e == nil {
+		return
+	}
+	var own []catalog.Property
+	if o, _ := r.Cat.Event(id); o != nil {
+		own = o.Properties
+	}
+	var fd run.Feed
+	if fd.BindSteps(r, id, e.Properties, own) {
+		p.events[n].feeds = append(p.events[n].feeds, fd)
+	}
 }
 
 func (p *plan) addMetric(r *run.Run, id string, where []catalog.Clause, fd run.Feed) {

@@ -136,6 +136,7 @@ func (f *Fold) load(r *wire.Reader) {
 	f.loadAccounting(r)
 	f.position = r.Uint()
 	f.now = r.Int()
+	f.w.Now = f.now
 	f.w.Started = r.Int()
 	if r.Bool() {
 		var p [8]byte

@@ -23,4 +23,5 @@ type World struct {
 	People  *people.Table
 	Bins    *series.Bins
 	Started int64 // civil day of the first event, or NoDay
+	Now     int64 // unix ns: how far the fold has advanced
 }

@@ -16,6 +16,10 @@ type Feed struct {
 	Good   bool    // slo: the good ones
 	Valid  bool    // slo: the valid ones
 	AtMost int     // slo over a histogram: how many buckets count; -1 all
+
+	Second uint16     // sufficient: position of y
+	steps  []stepFeed // funnel, transitions
+	follow *following // funnel: correlate
 }
 
 // place is where a combination's value comes from.
@@ -38,16 +42,9 @@ type valueCond struct {
 // never matches.
 func (fd *Feed) Bind(r *Run, theirs, own []catalog.Property, where []catalog.Clause) bool {
 	fd.R = r
-	for _, c := range where {
-		p, pos := catalog.Find(theirs, c.Property)
-		if p == nil {
-			return false
-		}
-		vc := valueCond{pos: pos, number: p.IsNumber, clause: c, none: p.NoneIndex()}
-		for i := uint16(0); !p.IsNumber && i <= p.NoneIndex(); i++ {
-			vc.allowed = append(vc.allowed, slices.Contains(c.Values, p.ValueName(i)))
-		}
-		fd.where = append(fd.where, vc)
+	var ok bool
+	if fd.where, ok = conditions(theirs, where); !ok {
+		return false
 	}
 	for _, name := range r.Props {
 		// The run's own declaration names the values; an event of the measure without
@@ -69,6 +66,22 @@ func (fd *Feed) Bind(r *Run, theirs, own []catalog.Property, where []catalog.Cla
 		fd.places = append(fd.places, pl)
 	}
 	return true
+}
+
+// conditions finds what where clauses are about; false when one is not declared.
+func conditions(theirs []catalog.Property, where []catalog.Clause) (out []valueCond, ok bool) {
+	for _, c := range where {
+		p, pos := catalog.Find(theirs, c.Property)
+		if p == nil {
+			return nil, false
+		}
+		vc := valueCond{pos: pos, number: p.IsNumber, clause: c, none: p.NoneIndex()}
+		for i := uint16(0); !p.IsNumber && i <= p.NoneIndex(); i++ {
+			vc.allowed = append(vc.allowed, slices.Contains(c.Values, p.ValueName(i)))
+		}
+		out = append(out, vc)
+	}
+	return out, true
 }
 
 // Take is the combination of an event's values; false when a where clause does not hold.

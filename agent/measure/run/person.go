@@ -46,6 +46,10 @@ func (s *Person) at(d int64) *day {
 // AddPerson adds a matching event to its day.
 func (f *World) AddPerson(fd *Feed, e *record.Event, id uint32, dayNo int64, combo uint32) {
 	s := fd.R.People
+	if fd.R.Path != nil {
+		f.addPath(fd, e, id, dayNo, combo)
+		return
+	}
 	switch fd.R.M.Kind {
 	case catalog.ActiveUsers, catalog.Lifecycle:
 		if id == people.Nobody {
@@ -117,8 +121,11 @@ func (r *Run) Needs() int64 {
 }
 
 // Prune drops the days no window looks at any more.
-func (r *Run) Prune() {
+func (r *Run) Prune(f *World) {
 	need := r.Needs()
+	if r.Path != nil {
+		r.Path.Prune(f.Cal, need, f.Now)
+	}
 	for d := range r.People.Days {
 		if d < need {
 			delete(r.People.Days, d)
@@ -162,6 +169,8 @@ func (f *World) person(r *Run, g report.Grain, start int64) (cells []report.Cell
 		cells, zero = f.tallies(r, g, r.People.held(first, last))
 	case catalog.Distribution:
 		cells, zero = f.distributions(r, g, r.People.held(first, last))
+	case catalog.Funnel, catalog.Transitions, catalog.Sufficient:
+		cells, zero = f.paths(r, g, first, last)
 	}
 	for i := range cells {
 		cells[i].Start, cells[i].Form = start, report.Exact

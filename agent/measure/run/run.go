@@ -5,10 +5,10 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
+	"github.com/fieldpost/fieldpost/agent/measure/path"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -38,8 +38,9 @@ type Run struct {
 	combos    [][]uint16 // combinations of values of props, by number
 	comboOf   map[string]uint32
 
-	People  *Person  // subject person
-	Traffic *Traffic // the rest but facts
+	People  *Person     // subject person
+	Path    *path.State // funnel, transitions and sufficient: beside People, which is empty then
+	Traffic *Traffic    // the rest but facts
 	Fact    *Fact
 }
 
@@ -107,7 +108,7 @@ func New(t *people.Table, id uint32, cat *catalog.Catalog, mi int, now int64) *R
 	case r.M.Kind == catalog.Fact:
 		r.Fact = &Fact{}
 	case r.M.Subject == catalog.Person:
-		r.People = newPerson()
+		r.People, r.Path = newPerson(), path.New(r.M, r.Grace-tail(r.M))
 	default:
 		r.Traffic = newTraffic(r.M)
 	}
@@ -121,7 +122,7 @@ func (r *Run) Bind(t *people.Table, cat *catalog.Catalog, mi int) {
 	if r.comboOf == nil {
 		r.combos, r.comboOf = nil, map[string]uint32{}
 	}
-	for _, names := range r.M.By {
+	for _, names := range told(r.M) {
 		var b breakdown
 		for _, name := range names {
 			p, isTrait := cat.Dimension(r.M, name)
@@ -154,30 +155,15 @@ func (r *Run) Bind(t *people.Table, cat *catalog.Catalog, mi int) {
 				r.Grace = max(r.Grace, int64(GraceOf(e)))
 			}
 		}
+		if r.Path != nil {
+			r.Path.SetGrace(r.Grace)
+		}
+		r.Grace += tail(r.M)
 	}
 }
 
 // EventsOf is every event the measure reads, once.
-func EventsOf(m *catalog.Measure) (ids []string) {
-	add := func(id string) {
-		if id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	for _, id := range m.Events {
-		add(id)
-	}
-	for _, s := range []*catalog.Selector{m.Good, m.Valid} {
-		if s != nil {
-			add(s.Event)
-		}
-	}
-	if rest, ok := strings.CutPrefix(m.From, "event."); ok && m.Kind == catalog.Fact {
-		id, _, _ := strings.Cut(rest, ".")
-		add(id)
-	}
-	return ids
-}
+func EventsOf(m *catalog.Measure) []string { return m.EventIDs() }
 
 // GraceOf is the grace of an event.
 func GraceOf(e *catalog.Event) time.Duration {

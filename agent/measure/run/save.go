@@ -31,6 +31,9 @@ func (r *Run) Save(w *wire.Writer) {
 	switch {
 	case r.People != nil:
 		r.People.Save(w)
+		if r.Path != nil {
+			r.Path.Save(w)
+		}
 	case r.Fact != nil:
 		w.Bool(r.Fact.Known)
 		w.String(r.Fact.Value)
@@ -77,6 +80,9 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog) *Run {
 	switch {
 	case r.People != nil:
 		r.People.load(in, f.People.Len(), len(r.combos))
+		if r.Path != nil {
+			r.Path.Load(in, f.People.Len(), len(r.combos))
+		}
 	case r.Fact != nil:
 		r.Fact.Known = in.Bool()
 		r.Fact.Value = in.String()

@@ -101,6 +101,9 @@ func (r *Run) Merge(loser, winner uint32) {
 	if r.People == nil {
 		return
 	}
+	if r.Path != nil {
+		r.Path.Merge(loser, winner)
+	}
 	for _, d := range r.People.Days {
 		for _, set := range d.sets {
 			if set.CheckedRemove(loser) {
@@ -139,6 +142,9 @@ func (r *Run) Merge(loser, winner uint32) {
 
 // Unfirst forgets when a number was first seen.
 func (r *Run) Unfirst(id uint32) {
+	if r.Path != nil {
+		r.Path.Drop(id)
+	}
 	if r.People != nil && int(id) < len(r.People.First) {
 		r.People.First[id] = people.NoDay
 	}
