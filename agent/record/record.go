@@ -27,6 +27,9 @@ const (
 	// Tick says what time it is; nothing else happened. Written when windows were closed by the
 	// passing of time alone.
 	Tick Kind = 6
+	// Forget says that a person is to be forgotten: Data is one of their names. Whoever writes it lets go of
+	// the journal up to it as soon as a checkpoint holds what came of it.
+	Forget Kind = 7
 )
 
 // Reason is why an event or sample was not measured, in MEASURES' order of precedence.
@@ -69,7 +72,7 @@ type Record struct {
 	Kind     Kind
 	Received int64   // unix ns; the highest the site's clock has shown
 	Catalog  [8]byte // first bytes of the hash of the catalog the positions refer to
-	Data     []byte  // Consent, Adopted, Zone
+	Data     []byte  // Consent, Adopted, Zone, Forget
 
 	Events  []Event
 	Samples []Sample
