@@ -22,7 +22,7 @@ func architectures() []string { return []string{"amd64", "arm64"} }
 
 func (r *reader) filters() {
 	if n, at := r.get("where"); n != nil {
-		r.m.Where = r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
+		r.m.Where = r.Clauses(n, at, func(n *yaml.Node, at, name string) *Property {
 			return r.ownProperty(n, at, name)
 		})
 	}
@@ -33,7 +33,7 @@ func (r *reader) filters() {
 
 // ofTraits are conditions on the traits of users.
 func (r *reader) ofTraits(n *yaml.Node, at string) []Clause {
-	return r.clauses(n, at, func(n *yaml.Node, at, name string) *Property {
+	return r.Clauses(n, at, func(n *yaml.Node, at, name string) *Property {
 		p, _ := Find(r.cat.Traits, name)
 		if p == nil {
 			r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, propertyNames(r.cat.Traits)), "no trait %q is declared", strict.Clip(name))
@@ -63,63 +63,6 @@ func (r *reader) ownProperty(n *yaml.Node, at, name string) *Property {
 		r.Fail(n, at, strict.CodeUnknownRef, strict.Nearest(name, known), "nothing of this measure declares the property %q", strict.Clip(name))
 	}
 	return nil
-}
-
-// clauses reads {area: [code, docs], files: {min: 1, max: 10}}: all must match.
-func (r *reader) clauses(n *yaml.Node, path string, find func(n *yaml.Node, at, name string) *Property) []Clause {
-	var out []Clause
-	es := r.Mapping(n, path)
-	if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
-		r.Fail(n, path, strict.CodeEmptyList, "leave the key out", "no condition is given")
-	}
-	for _, e := range es {
-		at := path + "." + strict.Clip(e.Name)
-		p := find(e.Key, at, e.Name)
-		if p == nil {
-			continue
-		}
-		c := Clause{Property: e.Name}
-		switch {
-		case p.IsNumber:
-			r.within(e.Val, at, p, &c)
-		case e.Val.Kind == yaml.MappingNode:
-			r.Fail(e.Val, at, strict.CodeWrongType, "[a, b]", "%s is a list; name its values", strict.Clip(e.Name))
-		case e.Val.Kind == yaml.ScalarNode:
-			if v, ok := r.Word(e.Val, at); ok {
-				r.listedIn(e.Val, at, v, p.Values, e.Name)
-				c.Values = []string{v}
-			}
-		default:
-			c.Values = r.Words(e.Val, at)
-			r.allListed(e.Val, at, p)
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-func (r *reader) within(n *yaml.Node, path string, p *Property, c *Clause) {
-	if n.Kind != yaml.MappingNode {
-		r.Fail(n, path, strict.CodeWrongType, "{min: 1, max: 10}", "%s is a number; give min, max or both", strict.Clip(c.Property))
-		return
-	}
-	have := r.Object(n, path, "min", "max")
-	if have["min"] == nil && have["max"] == nil {
-		r.Fail(n, path, strict.CodeMissingKey, "{min: 1, max: 10}", "%s is a number; give min, max or both", strict.Clip(c.Property))
-		return
-	}
-	for key, to := range map[string]**float64{"min": &c.Min, "max": &c.Max} {
-		if v := have[key]; v != nil {
-			f, ok := r.Number(v, path+"."+key)
-			if ok && (f < p.Min || f > p.Max) {
-				r.Fail(v, path+"."+key, strict.CodeBadNumber, "", "lies outside the bounds of %s, %v to %v", strict.Clip(c.Property), p.Min, p.Max)
-			}
-			*to = &f
-		}
-	}
-	if c.Min != nil && c.Max != nil && *c.Min > *c.Max {
-		r.Fail(have["max"], path+".max", strict.CodeBadNumber, "", "max should not be below min")
-	}
 }
 
 func (r *reader) breakdowns() {
@@ -295,7 +238,7 @@ func (r *reader) from(n *yaml.Node, at string) {
 			r.Fail(r.n, r.path, strict.CodeMissingKey, "values: [1.0.0, 1.1.0]", "a fact from agent.version needs the list of values")
 			return
 		}
-		r.m.Values = r.listed(given, givenAt)
+		r.m.Values = r.Listed(given, givenAt)
 		return
 	}
 	src, why := r.cat.source(s)
@@ -307,7 +250,7 @@ func (r *reader) from(n *yaml.Node, at string) {
 	switch {
 	case given != nil && src.Of == "agent":
 		// A part of what agents are built for may be spelled out; the rest is (other).
-		r.m.Values = r.listed(given, givenAt)
+		r.m.Values = r.Listed(given, givenAt)
 		for i, v := range given.Content {
 			if !slices.Contains(src.values(), v.Value) {
 				r.Fail(v, fmt.Sprintf("%s[%d]", givenAt, i), strict.CodeUnknownValue, strict.Nearest(v.Value, src.values()), "%q is not what %s can be: %s", strict.Clip(v.Value), s, list(src.values()))

@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog/canon"
+	"github.com/fieldpost/fieldpost/protocol/catalog/declare"
 )
 
 // Canonical is the form a measure's definition hash is taken over (SHA-256): everything the
@@ -50,22 +50,22 @@ func (c *Catalog) Definition(m *Measure) []canon.Leaf {
 		at := "steps." + strconv.Itoa(i)
 		w.Text(at+".id", s.ID)
 		w.Text(at+".event", s.Event)
-		w.clauses(at+".where", s.Where)
+		w.Clauses(at+".where", s.Where)
 	}
 	w.Text("entry", m.Entry)
 	w.Text("correlate", m.Correlate)
 	w.Text("split", m.Split)
 	if m.Before != nil {
 		w.Text("before.event", m.Before.Event)
-		w.clauses("before.where", m.Before.Where)
+		w.Clauses("before.where", m.Before.Where)
 	}
 	for i, f := range m.Features {
 		at := "features." + strconv.Itoa(i)
 		w.Text(at+".id", f.ID)
 		w.Texts(at+".events", f.Events)
-		w.clauses(at+".where", f.Where)
+		w.Clauses(at+".where", f.Where)
 	}
-	w.clauses("eligible", m.Eligible)
+	w.Clauses("eligible", m.Eligible)
 	w.Whole("uses", m.Uses)
 	w.Text("purchased", m.Purchased)
 	w.Text("assigned", m.Assigned)
@@ -79,8 +79,8 @@ func (c *Catalog) Definition(m *Measure) []canon.Leaf {
 	for i, b := range m.By {
 		w.Texts("by."+strconv.Itoa(i), b)
 	}
-	w.clauses("where", m.Where)
-	w.clauses("where_user", m.WhereUser)
+	w.Clauses("where", m.Where)
+	w.Clauses("where_user", m.WhereUser)
 	w.Text("leaves", m.Leaves.String())
 	if m.Pool {
 		w.Line("pool", "true")
@@ -119,7 +119,7 @@ func (c *Catalog) canonRefs(w *canonical, m *Measure) {
 			w.Text(at+".match", e.Match)
 			w.Text(at+".type", e.Type)
 			w.Whole(at+".grace", int64(e.Grace.Seconds()))
-			w.properties(at+".properties", e.Properties, func(p *Property) bool { return used[p.Name] })
+			w.Properties(at+".properties", e.Properties, func(p *Property) bool { return used[p.Name] })
 		}
 	}
 	for _, id := range metricIDs {
@@ -129,7 +129,7 @@ func (c *Catalog) canonRefs(w *canonical, m *Measure) {
 			w.Text(at+".match", mt.Match)
 			w.Text(at+".type", string(mt.Type))
 			w.Text(at+".unit", mt.Unit)
-			w.properties(at+".attributes", mt.Attributes, func(p *Property) bool { return used[p.Name] })
+			w.Properties(at+".attributes", mt.Attributes, func(p *Property) bool { return used[p.Name] })
 			w.Floats(at+".bounds", mt.Bounds)
 		}
 	}
@@ -195,23 +195,23 @@ func (c *Catalog) canonTraits(w *canonical, m *Measure, src Source, isFact bool)
 		users = users || s != nil && s.Event != ""
 	}
 	people := m.Subject == Person && users
-	if standard := defaultDoors(); people && c.Doors != standard {
-		w.Line("doors.cloudevents.user", cmp.Or(c.Doors.CloudEvents, nowhere))
-		w.Line("doors.logs.user", cmp.Or(c.Doors.Logs, nowhere))
+	if standard := declare.DefaultDoors(); people && c.Doors != standard {
+		w.Line("doors.cloudevents.user", cmp.Or(c.Doors.CloudEvents, declare.Nowhere))
+		w.Line("doors.logs.user", cmp.Or(c.Doors.Logs, declare.Nowhere))
 	}
-	w.properties("traits", c.Traits, func(p *Property) bool { return used[p.Name] || people && len(p.NotPeople) > 0 })
+	w.Properties("traits", c.Traits, func(p *Property) bool { return used[p.Name] || people && len(p.NotPeople) > 0 })
 	if isFact && src.Of == "group" || m.Kind == Seats {
-		w.properties("group_traits", c.GroupTraits, func(p *Property) bool {
+		w.Properties("group_traits", c.GroupTraits, func(p *Property) bool {
 			return isFact && p.Name == src.Name || p.Name == m.Purchased || p.Name == m.Assigned
 		})
 	}
 	if isFact && src.Of == "resource" {
-		w.properties("resource", c.Resource, func(p *Property) bool { return p.Name == src.Name })
+		w.Properties("resource", c.Resource, func(p *Property) bool { return p.Name == src.Name })
 	}
 }
 
 // canonical writes the parts of a definition that have a shape of their own.
-type canonical struct{ canon.Writer }
+type canonical struct{ declare.Writer }
 
 func (w *canonical) selector(path string, s *Selector) {
 	if s == nil {
@@ -219,50 +219,6 @@ func (w *canonical) selector(path string, s *Selector) {
 	}
 	w.Text(path+".event", s.Event)
 	w.Text(path+".metric", s.Metric)
-	w.clauses(path+".where", s.Where)
+	w.Clauses(path+".where", s.Where)
 	w.Float(path+".at_most", s.AtMost)
-}
-
-func (w *canonical) clauses(path string, cs []Clause) {
-	cs = slices.Clone(cs)
-	slices.SortFunc(cs, func(a, b Clause) int { return strings.Compare(a.Property, b.Property) })
-	for _, c := range cs {
-		at := path + "." + c.Property
-		w.Texts(at+".values", c.Values)
-		if c.Min != nil {
-			w.Line(at+".min", canon.Decimal(*c.Min))
-		}
-		if c.Max != nil {
-			w.Line(at+".max", canon.Decimal(*c.Max))
-		}
-	}
-}
-
-func (w *canonical) properties(path string, ps []Property, keep func(*Property) bool) {
-	var kept []*Property
-	for i := range ps {
-		if keep(&ps[i]) {
-			kept = append(kept, &ps[i])
-		}
-	}
-	slices.SortFunc(kept, func(a, b *Property) int { return strings.Compare(a.Name, b.Name) })
-	for _, p := range kept {
-		at := path + "." + p.Name
-		w.Text(at+".match", p.Match)
-		w.Texts(at+".values", p.Values)
-		raws := make([]string, 0, len(p.Map))
-		for raw := range p.Map {
-			raws = append(raws, raw)
-		}
-		slices.Sort(raws)
-		for i, raw := range raws {
-			w.Line(at+".map."+strconv.Itoa(i)+".key", raw)
-			w.Line(at+".map."+strconv.Itoa(i)+".to", p.Map[raw])
-		}
-		w.Texts(at+".not_people", p.NotPeople)
-		if p.IsNumber {
-			w.Line(at+".number.min", canon.Decimal(p.Min))
-			w.Line(at+".number.max", canon.Decimal(p.Max))
-		}
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog/declare"
 	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -63,14 +64,7 @@ func (c *Catalog) Probe(id string) int {
 }
 
 // Find is the property of that name and its index.
-func Find(ps []Property, name string) (*Property, int) {
-	for i := range ps {
-		if ps[i].Name == name {
-			return &ps[i], i
-		}
-	}
-	return nil, -1
-}
+func Find(ps []Property, name string) (*Property, int) { return declare.Find(ps, name) }
 
 // HasGrain reports whether the site keeps windows of that grain for the measure.
 func (m *Measure) HasGrain(g report.Grain) bool { return slices.Contains(m.Grains(), g) }

@@ -11,24 +11,6 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-func TestPropertyIndex(t *testing.T) {
-	c := forge(t)
-	role, _ := catalog.Find(c.Traits, "role")
-	for raw, want := range map[string]string{
-		"contributor": "contributor", "maintainer": "maintainer", "automation": "automation",
-		"admin": "maintainer", "": "contributor", // mapped
-		"owner": catalog.Other, "Maintainer": catalog.Other, // case is kept
-		catalog.None: catalog.Other, // a client cannot say that it said nothing
-	} {
-		if got := role.ValueName(role.Index(raw)); got != want {
-			t.Errorf("%q counts as %q, want %q", raw, got, want)
-		}
-	}
-	if got := role.ValueName(role.NoneIndex() + 1); got != "" {
-		t.Errorf("beyond the list stands %q", got)
-	}
-}
-
 // What a file leaves out is filled in, so that no reader has to know the defaults.
 func TestDefaults(t *testing.T) {
 	c := forge(t)

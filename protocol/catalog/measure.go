@@ -64,7 +64,7 @@ func (r *reader) identity() {
 	}
 	id, ok := r.Text(n, at, strict.MaxID)
 	if ok && !strict.ValidID(id) {
-		r.badID(n, at, id)
+		r.BadID(n, at, id)
 	}
 	if m, i := r.cat.Measure(id); m != nil && id != "" {
 		r.Fail(n, at, strict.CodeDuplicateID, "", "measure %d of the file has this id already", i+1)

@@ -72,7 +72,7 @@ func (r *reader) step(n *yaml.Node, at string, needs ...string) (s Step) {
 		if id, ok := r.Text(v, at+".id", strict.MaxID); ok && strict.ValidID(id) {
 			s.ID = id
 		} else if ok {
-			r.badID(v, at+".id", id)
+			r.BadID(v, at+".id", id)
 		}
 	}
 	sub := &reader{parser: r.parser, n: n, path: at, have: have}
@@ -172,7 +172,7 @@ func (r *reader) adoption() {
 	if n == nil {
 		return
 	}
-	es := r.declared(n, at)
+	es := r.Declared(n, at)
 	if len(es) > maxFeatures {
 		r.Fail(n, at, strict.CodeTooLarge, "", "has %d features; at most %d are allowed", len(es), maxFeatures)
 		return

@@ -181,7 +181,7 @@ func (c *Catalog) Cell(f report.Figure) (report.Cell, error) {
 	}
 	if list := m.Listed(f.Field, int(cell.Breakdown)); list != nil && f.Form == report.Exact {
 		p := Property{Values: list, Fixed: m.Kind != Fact}
-		at, ok := p.find(f.Text)
+		at, ok := p.Find(f.Text)
 		if !ok {
 			return report.Cell{}, strict.Coded(strict.CodeBadCell, "%q is not a listed value of %s", strict.Clip(f.Text), m.ID)
 		}
@@ -208,7 +208,7 @@ next:
 			if !ok {
 				continue next
 			}
-			if v[i], ok = b.Props[i].find(name); !ok {
+			if v[i], ok = b.Props[i].Find(name); !ok {
 				return false
 			}
 		}
@@ -218,21 +218,11 @@ next:
 	return false
 }
 
-// find is the index of a value's name as ValueName gives it.
-func (p *Property) find(name string) (uint16, bool) {
-	for i := range p.Size() {
-		if p.ValueName(i) == name {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
 // ValueIndex is the index of a fact's value in Values; what is not listed is (other), and
 // "(none)" is (none). Mapping of raw values is the property's matter: see Property.Index.
 func (m *Measure) ValueIndex(v string) uint16 {
 	p := Property{Values: m.Values}
-	if i, ok := p.find(v); ok {
+	if i, ok := p.Find(v); ok {
 		return i
 	}
 	return p.OtherIndex()

@@ -1,6 +1,6 @@
 // Package catalog holds the vendor's signed list of every measure that may be taken:
-// strict parsing, validation with line and nearest name, definition hashes, diff,
-// signing and verification, and the way from a report.Cell to its names.
+// strict parsing, validation with line and nearest name, definition hashes, and the way
+// from a report.Cell to its names.
 //
 // A catalog is YAML and is signed as bytes. Order matters: cells and journal records
 // name events, properties, values and measures by their position in the file, and every
@@ -20,6 +20,9 @@
 //	metrics:                          what samples may arrive (OTLP)
 //	  ID: {match: "otlp.name", type: gauge|counter|histogram, unit: s, attributes: {NAME: PROPERTY}, bounds: [..]}
 //	probes: {ID: {label: TEXT}}       checks a site may define targets for
+//	doors:                            where doors whose format does not name a user find one; none: nowhere
+//	  cloudevents: {user: authid}     an extension attribute or data.PATH (default authid)
+//	  logs: {user: user.id}           an attribute of the log record (default user.id)
 //	measures: [MEASURE …]
 //
 // PROPERTY is one of
@@ -36,47 +39,76 @@
 // merges and tags are refused, and so is a file above 1 MiB or 100,000 parts, a list above
 // 1,000 entries and a breakdown above 10,000 cells.
 //
-// MEASURE keys: id, kind, subject (person | traffic | machine, default person), events,
-// metric, probe, property, from, values, valid, good, target, window, min_valid, by, where,
-// where_user, leaves, category, question, purpose, owner, consumed_in, retention, expires.
-// Which a kind needs and may have stands in kindKeys.
+// MEASURE keys of all kinds: id, kind, subject (person | traffic | machine, default person),
+// leaves, category, question, purpose, owner, consumed_in, retention, expires; of measures about
+// people also pool and epsilon. By kind, needed / possible:
+//
+//	count, active_users, lifecycle   events / by, where, where_user
+//	distribution                     events, property / by, where, where_user
+//	stickiness, retention, first_time events / where, where_user
+//	funnel                           steps (2 to 10), window (at most 30d) / entry (first | each), correlate, split, before, where_user
+//	adoption                         events, features / eligible, uses
+//	transitions                      steps (2 to 30) / where_user
+//	seats                            events / purchased, assigned, where, where_user
+//	sufficient                       events, arm, x / y, where, where_user
+//	change, environment              of
+//	gauge, counter, histogram        metric / by, where
+//	fact                             from / values
+//	availability                     probe / target
+//	slo                              valid, good, target / window, min_valid
 //
 //	where:       {area: code, status: [ok, slow], files: {min: 1, max: 10}}   all must match
-//	where_user:  the same on traits
+//	where_user:  the same on traits; so is eligible
 //	valid, good: {event: ID} or {metric: ID, at_most: BOUND}, each with where
 //	by:          [role, area, [role, area]]   two breakdowns and one cross
+//	steps:       [{id: opened, event: ID, where: {…}}, {id: sent, event: ID}]
+//	before:      {event: ID, where: {…}}   its first match comes before the last step
+//	correlate:   a property that every step's event declares: one way for each of its values
+//	split, arm:  a property (of the first step's event; of the events) or a trait, with a list of values
+//	features:    {reports: {events: [ID], where: {…}}}
+//	purchased, assigned: a numeric trait of the group
+//	x, y:        numeric properties of the events
+//	of:          the id of another measure, anywhere in the file
+//	pool:        true at two measures at most (active_users, lifecycle, retention, funnel, adoption)
+//	epsilon:     0.1 to 4, default 1: the noise at the level strict
 //
 // # Words of its own
 //
 // Subject is person where not declared, whatever door the data came through (an availability
-// is always about a machine). Facts from users or events, active_users, lifecycle and all that
-// looks at traits are about people and cannot be declared otherwise. A name that is a property
-// of the events and a trait at once cannot be a dimension. A lifecycle is told apart by traits
-// only.
+// is always about a machine). Facts from users or events, the kinds that look at who did
+// something and all that looks at traits are about people and cannot be declared otherwise. A
+// name that is a property of the events and a trait at once cannot be a dimension. A lifecycle
+// is told apart by traits only. Kinds with dimensions of their own (shape.go) have no by. A
+// cross of two traits is kept at the site and never leaves.
+//
+// There are no keys for bands or thresholds: bands are the same for every vendor, so that
+// sites can be compared, and who may be told of how small a group is not the vendor's to say.
 //
 // The package keeps no state on disk: files are read and written by its callers. Package
-// strict holds the YAML reader and the codes of all errors, package canon the form that
-// definition hashes are taken over.
+// strict holds the YAML reader and the codes of all errors, declare what may arrive, canon the
+// form that definition hashes are taken over, diff what changed in plain words, signing the
+// signatures and keys, lint what a file may say and should not.
 package catalog
 
 import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/fieldpost/fieldpost/protocol/catalog/declare"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // Kind is what is computed for a measure; MEASURES defines each.
-type Kind string
+type Kind = declare.Kind
 
 const (
 	Count        Kind = "count"
 	Distribution Kind = "distribution"
 	ActiveUsers  Kind = "active_users"
 	Lifecycle    Kind = "lifecycle"
-	Gauge        Kind = "gauge"
-	Counter      Kind = "counter"
-	Histogram    Kind = "histogram"
+	Gauge             = declare.Gauge
+	Counter           = declare.Counter
+	Histogram         = declare.Histogram
 	Fact         Kind = "fact"
 	Availability Kind = "availability"
 	SLO          Kind = "slo"
@@ -110,10 +142,20 @@ const (
 	Pool        = "pool"
 )
 
-// Reserved values of a closed list. They take the indexes len(Values) and len(Values)+1.
+// What may arrive is declared in the words of package declare.
+type (
+	Event    = declare.Event
+	Property = declare.Property
+	Metric   = declare.Metric
+	Probe    = declare.Probe
+	Doors    = declare.Doors
+	Clause   = declare.Clause
+)
+
+// Reserved values of a closed list.
 const (
-	Other = "(other)"
-	None  = "(none)"
+	Other = declare.Other
+	None  = declare.None
 )
 
 // Catalog is a parsed, validated catalog. It is immutable and safe for concurrent use.
@@ -135,92 +177,6 @@ type Catalog struct {
 	Hash [sha256.Size]byte // SHA-256 of Raw; what batches carry
 
 	breakdowns [][]Breakdown // by measure; kept because the collector resolves every cell it gets
-}
-
-// Doors says where doors whose format does not name a user find one. "" : nowhere, the events
-// then count under no user.
-type Doors struct {
-	CloudEvents string // an extension attribute (default authid) or data.PATH
-	Logs        string // an attribute of the OTLP log record (default user.id)
-}
-
-// Event is one kind of event that may arrive.
-type Event struct {
-	ID         string
-	Match      string        // the client's event, page or screen name
-	Type       string        // track, page or screen
-	Grace      time.Duration // how late it may arrive
-	Properties []Property
-}
-
-// Property is a declared property, trait or attribute.
-type Property struct {
-	Name      string
-	Match     string            // the client's name; Name where not given
-	Values    []string          // a closed list, or nil for a number
-	Map       map[string]string // raw value → listed value
-	NotPeople []string          // traits only
-	Min, Max  float64           // bounds of a number, both included
-	IsNumber  bool
-	Fixed     bool // a dimension of a kind's own (offset, step, band …): no (other), no (none)
-}
-
-// Index is the position of a raw value: a listed one, a mapped one, or Other.
-func (p *Property) Index(raw string) uint16 {
-	if to, ok := p.Map[raw]; ok {
-		raw = to
-	}
-	for i, v := range p.Values {
-		if v == raw {
-			return uint16(i)
-		}
-	}
-	return p.OtherIndex()
-}
-
-// OtherIndex is the index that stands for (other).
-func (p *Property) OtherIndex() uint16 { return uint16(len(p.Values)) }
-
-// NoneIndex is the index that stands for (none).
-func (p *Property) NoneIndex() uint16 { return uint16(len(p.Values) + 1) }
-
-// Size is how many values a cell of this dimension can have.
-func (p *Property) Size() uint16 {
-	if p.Fixed {
-		return uint16(len(p.Values))
-	}
-	return uint16(len(p.Values)) + 2
-}
-
-// Name of the value at an index; "" when out of range.
-func (p *Property) ValueName(i uint16) string {
-	switch {
-	case int(i) < len(p.Values):
-		return p.Values[i]
-	case p.Fixed:
-		return ""
-	case i == p.OtherIndex():
-		return Other
-	case i == p.NoneIndex():
-		return None
-	}
-	return ""
-}
-
-// Metric is one kind of sample that may arrive.
-type Metric struct {
-	ID         string
-	Match      string // the OTLP metric name
-	Type       Kind   // Gauge, Counter or Histogram
-	Unit       string
-	Attributes []Property // lists only
-	Bounds     []float64  // histogram: upper bounds, rising; counts are merged into them
-}
-
-// Probe is a check the vendor would like to see; its target is decided at the site.
-type Probe struct {
-	ID    string
-	Label string
 }
 
 // Measure is one entry of the catalog.
@@ -299,13 +255,6 @@ type Selector struct {
 	Metric string // id of a counter or histogram
 	Where  []Clause
 	AtMost float64 // histogram: observations at or below this bound (one of Bounds); 0: all
-}
-
-// Clause is one condition of where: the property's value is one of Values, or lies in [Min, Max].
-type Clause struct {
-	Property string
-	Values   []string
-	Min, Max *float64
 }
 
 // HashString is the first 16 hex digits of DefHash, as figures show it.
