@@ -155,7 +155,7 @@ func breakdownOf(m *catalog.Measure, by []string) int {
 			return i + 1
 		}
 	}
-	return 0
+	return pathBreakdown(m, want)
 }
 
 // inRange keeps rolling28 to the days from the first to the last event and lifecycle to the
@@ -170,12 +170,18 @@ func (f *Fold) inRange(a *asked, id uint32, m *catalog.Measure, start int64) boo
 
 // filled reports whether a measure's totals have zero lines.
 func filled(m *catalog.Measure) bool {
-	return m.Kind == catalog.Count || m.Kind == catalog.ActiveUsers || m.Kind == catalog.Lifecycle
+	switch m.Kind {
+	case catalog.Count, catalog.ActiveUsers, catalog.Lifecycle, catalog.Funnel:
+		return true
+	}
+	return false
 }
 
 // opens is the open windows of a run in which something may have happened, in order.
 func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 	switch {
+	case r.Path != nil:
+		return f.opensPath(r, g)
 	case r.People != nil && g.Civil():
 		seen, today := map[int64]bool{}, f.w.Cal.Day(f.now)
 		for d := range r.People.Days {
@@ -297,14 +303,21 @@ func (f *Fold) floor(g report.Grain, v int64) int64 {
 }
 
 func zeroValue(m *catalog.Measure) any {
-	if m.Kind == catalog.Lifecycle {
+	switch m.Kind {
+	case catalog.Lifecycle:
 		return LifecycleValue{}
+	case catalog.Funnel:
+		return *newFunnelValue(m)
 	}
 	return int64(0)
 }
 
 // add makes the lines of a window from its cells.
 func (a *asked) add(cat *catalog.Catalog, m *catalog.Measure, start int64, cells []report.Cell, closed bool) {
+	if m.Kind == catalog.Funnel {
+		a.addFunnel(cat, m, start, cells, closed)
+		return
+	}
 	b := 0
 	if len(a.By) > 0 {
 		if b = breakdownOf(m, a.By); b == 0 {
@@ -325,8 +338,9 @@ func (a *asked) add(cat *catalog.Catalog, m *catalog.Measure, start int64, cells
 				continue
 			}
 			dims = map[string]string{}
-			for i, name := range m.By[b-1] {
-				if p, _ := cat.Dimension(m, name); p != nil {
+			of := cat.Breakdowns(m)[b-1]
+			for i, name := range of.Dims {
+				if p := of.Props[i]; p != nil {
 					dims[name] = p.ValueName([]uint16{k.V1, k.V2}[i])
 				}
 			}
@@ -406,6 +420,8 @@ func valueOf(m *catalog.Measure, cells []report.Cell) any {
 			s.Ratio = &ratio
 		}
 		return s
+	case catalog.Sufficient:
+		return sufficientValue(m, v)
 	}
 	return n(report.Value)
 }
