@@ -41,8 +41,8 @@ type member struct {
 // shape is a message: its members by their names in OTLP's JSON. Others are passed over.
 type shape struct{ members map[string]member }
 
-// shapes are the messages of a request, as far as they matter here.
-func shapes() *shape {
+// keyValueShape is an attribute.
+func keyValueShape() *shape {
 	anyValue, keyValue := &shape{}, &shape{}
 	anyValue.members = map[string]member{
 		"stringValue": {number: 1, form: text}, "boolValue": {number: 2, form: boolean}, "intValue": {number: 3, form: integer},
@@ -51,6 +51,23 @@ func shapes() *shape {
 		"kvlistValue": {number: 6, of: &shape{map[string]member{"values": {number: 1, repeated: true, of: keyValue}}}},
 	}
 	keyValue.members = map[string]member{"key": {number: 1, form: text}, "value": {number: 2, of: anyValue}}
+	return keyValue
+}
+
+// logShapes are the messages of a request with logs, as far as they matter here: without bodies.
+func logShapes() *shape {
+	attributes := func(n protowire.Number) member { return member{number: n, repeated: true, of: keyValueShape()} }
+	logRecord := &shape{map[string]member{"timeUnixNano": {number: 1, form: fixed}, "attributes": attributes(6),
+		"observedTimeUnixNano": {number: 11, form: fixed}, "eventName": {number: 12, form: text}}}
+	scopeLogs := &shape{map[string]member{"logRecords": {number: 2, repeated: true, of: logRecord}}}
+	resource := &shape{map[string]member{"attributes": attributes(1)}}
+	resourceLogs := &shape{map[string]member{"resource": {number: 1, of: resource}, "scopeLogs": {number: 2, repeated: true, of: scopeLogs}}}
+	return &shape{map[string]member{"resourceLogs": {number: 1, repeated: true, of: resourceLogs}}}
+}
+
+// metricShapes are the messages of a request with metrics.
+func metricShapes() *shape {
+	keyValue := keyValueShape()
 	attributes := func(n protowire.Number) member { return member{number: n, repeated: true, of: keyValue} }
 	points := func(attributesAt protowire.Number, more map[string]member) *shape {
 		p := &shape{map[string]member{"attributes": attributes(attributesAt),
@@ -83,7 +100,7 @@ var errDeep = errors.New("the body is nested too deep")
 const maxDepth = 128
 
 // fromJSON turns a request in JSON into the same one in protobuf.
-func fromJSON(b []byte) ([]byte, error) {
+func fromJSON(b []byte, of *shape) ([]byte, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("the body is not UTF-8")
 	}
@@ -96,7 +113,7 @@ func fromJSON(b []byte) ([]byte, error) {
 	case s.Deep > maxDepth:
 		return nil, errDeep
 	}
-	return shapes().append(make([]byte, 0, len(b)/2), v)
+	return of.append(make([]byte, 0, len(b)/2), v)
 }
 
 // found is a member of an object as it was sent.

@@ -1,5 +1,6 @@
-// Package otlp is the door for OpenTelemetry metrics over HTTP: POST /v1/metrics with protobuf or
-// JSON (OTLP 1.x, ExportMetricsServiceRequest, which on the wire is MetricsData).
+// Package otlp holds the doors for OpenTelemetry over HTTP, with protobuf or JSON (OTLP 1.x): metrics at
+// POST /v1/metrics (ExportMetricsServiceRequest, which on the wire is MetricsData) and logs at
+// POST /v1/logs (ExportLogsServiceRequest, LogsData).
 //
 // The messages are read by hand from protobuf's wire format; JSON is first turned into it. So there
 // is one reader for both, and no reflection in the agent.
@@ -19,6 +20,20 @@
 //
 // The stream of a sample is a hash over resource, scope, metric and all attributes in any order.
 // A resource's declared attributes are facts and travel on the record.
+//
+// Logs are events. A log record that has an event_name, or else an attribute event.name, is a track of that
+// name:
+//   - Its attributes are the properties. An array, a map or bytes are over_limit_value where declared.
+//   - The user is the attribute the catalog names under doors.logs.user; with its default user.id, else
+//     enduser.id. Absent or empty: under no user.
+//   - The timestamp is time_unix_nano, else observed_time_unix_nano.
+//   - The attribute log.record.uid is the messageId; without it nothing tells a repetition.
+//   - The body is never read.
+//   - Malformed: an event name, attribute or user that is not UTF-8, a user that is neither text nor a whole
+//     number, a time beyond 2262. over_limit_size: over 32 KiB without the body, or more than 256 attributes.
+//
+// A log record that names no event is unknown_event, but the client is not told that it was rejected: it is
+// no fault to send one's logs here.
 //
 // There is no state on disk.
 package otlp
@@ -47,7 +62,7 @@ const (
 	jsonType = "application/json"
 )
 
-// Door is the OTLP door. It has no settings and no state; safe for concurrent use.
+// Door is the door for metrics. It has no settings and no state; safe for concurrent use.
 type Door struct{}
 
 var _ intake.Door = Door{}
@@ -59,7 +74,9 @@ func (Door) Paths() []string { return []string{"/v1/metrics"} }
 func (Door) Limit() int { return maxBody }
 
 // Accepts looks at the content type.
-func (Door) Accepts(h http.Header) *intake.Refusal {
+func (Door) Accepts(h http.Header) *intake.Refusal { return accepts(h) }
+
+func accepts(h http.Header) *intake.Refusal {
 	switch media(h) {
 	case protobuf, jsonType:
 		return nil
@@ -86,7 +103,7 @@ func (Door) Read(q *intake.Request) (intake.Answer, *intake.Refusal) {
 	kind := media(q.Header)
 	if kind == jsonType {
 		var err error
-		if body, err = fromJSON(body); err != nil {
+		if body, err = fromJSON(body, metricShapes()); err != nil {
 			return intake.Answer{}, unreadable(err.Error())
 		}
 	}
@@ -100,59 +117,55 @@ func (Door) Read(q *intake.Request) (intake.Answer, *intake.Refusal) {
 		return intake.Answer{}, &intake.Refusal{Status: 413, Code: intake.CodeTooLarge,
 			Message: "more than " + strconv.Itoa(maxPoints) + " data points, or too many buckets in them", Hint: "Try: smaller batches"}
 	}
-	a := intake.Answer{Status: 200, ContentType: kind}
-	if kind == jsonType {
-		q.Out = r.answerJSON(q.Out[:0])
-	} else {
-		q.Out = r.answerProtobuf(q.Out[:0])
+	n, message := rejected(&r.rec.RefusedSamples)
+	if r.why != "" {
+		message += " (" + r.why + ")"
 	}
-	a.Body = q.Out
-	return a, nil
+	return answer(q, kind, "rejectedDataPoints", n, message), nil
 }
 
 func unreadable(message string) *intake.Refusal {
-	return &intake.Refusal{Status: 400, Code: intake.CodeUnreadable, Message: message, Hint: "Try: OTLP/HTTP metrics 1.x"}
+	return &intake.Refusal{Status: 400, Code: intake.CodeUnreadable, Message: message, Hint: "Try: OTLP/HTTP 1.x"}
 }
 
 // rejected is what the client is told about: not what is off at this site.
-func (r *reader) rejected() (n uint64, message string) {
+func rejected(counts *record.Counts) (n uint64, message string) {
 	var parts []string
-	for i, c := range r.rec.RefusedSamples {
+	for i, c := range counts {
 		if c != 0 && record.Reason(i) != record.Off {
 			n += c
 			parts = append(parts, record.Reason(i).String()+" "+strconv.FormatUint(c, 10))
 		}
 	}
-	message = strings.Join(parts, ", ")
-	if r.why != "" {
-		message += " (" + r.why + ")"
-	}
-	return n, message
+	return n, strings.Join(parts, ", ")
 }
 
-func (r *reader) answerProtobuf(b []byte) []byte {
-	n, message := r.rejected()
-	if n == 0 {
-		return b
+// answer is a success, a partial one where something was rejected. member is its name in JSON.
+func answer(q *intake.Request, kind, member string, n uint64, message string) intake.Answer {
+	b := q.Out[:0]
+	switch {
+	case n == 0 && kind == jsonType:
+		b = append(b, "{}"...)
+	case n == 0:
+	case kind == jsonType:
+		b = append(b, `{"partialSuccess":{"`...)
+		b = append(append(b, member...), `":"`...)
+		b = strconv.AppendUint(b, n, 10)
+		b = append(b, `","errorMessage":"`...)
+		b = append(append(b, message...), `"}}`...) // made of our own words: nothing to escape
+	default:
+		partial := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), n)
+		partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType), message)
+		b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), partial)
 	}
-	partial := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), n)
-	partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType), message)
-	return protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), partial)
-}
-
-func (r *reader) answerJSON(b []byte) []byte {
-	n, message := r.rejected()
-	if n == 0 {
-		return append(b, "{}"...)
-	}
-	b = append(b, `{"partialSuccess":{"rejectedDataPoints":"`...)
-	b = strconv.AppendUint(b, n, 10)
-	b = append(b, `","errorMessage":"`...)
-	return append(append(b, message...), `"}}`...) // made of our own words: nothing to escape
+	q.Out = b
+	return intake.Answer{Status: 200, ContentType: kind, Body: b}
 }
 
 // Refuse answers with a google.rpc.Status in the encoding of the request.
-func (Door) Refuse(h http.Header, f *intake.Refusal) intake.Answer {
+func (Door) Refuse(h http.Header, f *intake.Refusal) intake.Answer { return refuse(h, f) }
+
+func refuse(h http.Header, f *intake.Refusal) intake.Answer {
 	message := f.Code + ": " + f.Message + ". " + f.Hint
 	code := grpcCode(f.Status)
 	if media(h) == protobuf {
