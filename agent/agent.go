@@ -34,8 +34,6 @@ import (
 	"github.com/fieldpost/fieldpost/agent/footprint"
 	"github.com/fieldpost/fieldpost/agent/identity"
 	"github.com/fieldpost/fieldpost/agent/intake"
-	"github.com/fieldpost/fieldpost/agent/intake/otlp"
-	"github.com/fieldpost/fieldpost/agent/intake/segment"
 	"github.com/fieldpost/fieldpost/agent/journal"
 	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/agent/measure/history"
@@ -260,7 +258,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		})
 	}
 	in := intake.New(intake.Config{Vocabulary: a.words.Load, Journal: a.journal, Clock: a.clock, Logger: a.log,
-		Doors: []intake.Door{segment.New(segment.Config{WriteKeys: a.cfg.Settings.WriteKeys}), otlp.Door{}}})
+		Doors: a.doors()})
 	run("intake", func(ctx context.Context) error { return in.Serve(ctx, listeners.intake) })
 	if listeners.console != nil {
 		run("console", func(ctx context.Context) error { return a.ServeConsole(ctx, listeners.console) })
