@@ -3,14 +3,15 @@
 //
 //	product ──HTTP──▶ intake ─▶ journal ─▶ site{ measure ─▶ egress ─▶ shelf } ─▶ outbox ─▶ uplink ══▶ collector
 //	targets ◀─probe─────────────┘              │      ▲                             │          │
-//	                                     checkpoint   consent ◀── control ◀── cli   └─▶ ledger ◀┘
+//	                   vault ─seals─▶ journal, checkpoint   consent ◀── control ◀── cli   └─▶ ledger ◀┘
 //	                                           └────▶ console
 //
 // Invariants: the journal is the site's truth. The fold, the gate's group sizes and the shelf
 // of judged figures are a function of it and are committed together, in one checkpoint; what
 // came after the checkpoint is read again. Time closes windows only through the journal
 // (Tick records), so that a replay after a crash sees what was seen before it. A batch is
-// frozen only after a checkpoint that holds its figures.
+// frozen only after a checkpoint that holds its figures. The site key is opened before anything that is
+// sealed with it, and no room but those two gets a key.
 package agent
 
 import (
@@ -41,6 +42,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/probe"
 	"github.com/fieldpost/fieldpost/agent/settings"
 	"github.com/fieldpost/fieldpost/agent/uplink"
+	"github.com/fieldpost/fieldpost/agent/vault"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -63,6 +65,7 @@ type Agent struct {
 	zone *time.Location
 	lock io.Closer
 
+	vault     *vault.Vault
 	id        *identity.Identity
 	consent   *consent.Consent
 	ledger    *ledger.Ledger
@@ -73,16 +76,19 @@ type Agent struct {
 	clock     *intake.Clock
 	words     atomic.Pointer[intake.Vocabulary]
 	running   atomic.Bool
-	virtualNS atomic.Int64 // simulated: the virtual clock, unix ns; 0 before the first event
+	wiping    atomic.Pointer[wiping] // the state is being deleted; nil: it is not
+	virtualNS atomic.Int64           // simulated: the virtual clock, unix ns; 0 before the first event
 
 	mu       sync.Mutex // guards everything below
 	moved    *sync.Cond // applied has risen
 	store    *history.Store
 	gate     *egress.Gate
-	policy   egress.Policy // as the fold has seen it: by the records applied so far
-	applied  uint64        // the newest record applied
-	saved    time.Time     // of the last checkpoint, real time
-	unsaved  error         // why the last checkpoint failed; nil: it did not
+	policy   egress.Policy           // as the fold has seen it: by the records applied so far
+	applied  uint64                  // the newest record applied
+	saved    time.Time               // of the last checkpoint, real time
+	unsaved  error                   // why the last checkpoint failed; nil: it did not
+	unsealed error                   // why files of before there was a site key are still here; nil: they are not
+	halt     context.CancelCauseFunc // stops Run; nil: it does not run
 	catalogs map[exchange.Hash]*catalog.Catalog
 	current  *catalog.Catalog // in force; nil: none
 	stays    []control.Line   // figures of the newest closed windows that do not leave
@@ -90,7 +96,11 @@ type Agent struct {
 	alsoNS   int64            // simulated: Received of the newest further record that was fed
 	delivery delivery
 
-	send sync.Mutex // one delivery at a time
+	purgeTo uint64 // number of the newest Forget record applied: the journal up to it has to go
+	forgot  uint64 // how many Forget records met somebody known, since Open
+
+	send    sync.Mutex // one delivery at a time
+	keeping sync.Mutex // one Forget at a time
 }
 
 // Exists reports whether a state stands in dir, be it one that cannot be read: opening that says why.
@@ -102,12 +112,8 @@ func Exists(dir string) bool {
 // Open opens the state directory of cfg, or makes it, and brings the fold up to the journal's
 // end. The caller closes the agent.
 func Open(cfg Config) (*Agent, error) {
-	if cfg.FS == nil {
-		cfg.FS = durable.OS()
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	a := newAgent(cfg)
+	cfg = a.cfg
 	zone, err := time.LoadLocation(cfg.Settings.Zone)
 	if err != nil {
 		return nil, refuse("zone_unknown", "the time zone "+cfg.Settings.Zone+" is not known", "zone: Europe/Berlin", 2)
@@ -116,24 +122,44 @@ func Open(cfg Config) (*Agent, error) {
 	if err := durable.MkdirAll(cfg.FS, dir, 0o700); err != nil {
 		return nil, stateError(dir, err)
 	}
-	lock, err := durable.Lock(dir)
-	if err != nil {
+	if a.lock, err = durable.Lock(dir); err != nil {
 		return nil, stateError(dir, err)
 	}
-	a := &Agent{cfg: cfg, log: cfg.Logger, zone: zone, lock: lock, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}}
-	a.moved = sync.NewCond(&a.mu)
+	a.zone = zone
 	if err := a.open(); err != nil {
 		return nil, errors.Join(stateError(dir, err), a.Close())
 	}
 	return a, nil
 }
 
+// newAgent is an agent with nothing open yet.
+func newAgent(cfg Config) *Agent {
+	if cfg.FS == nil {
+		cfg.FS = durable.OS()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}}
+	a.moved = sync.NewCond(&a.mu)
+	return a
+}
+
 func (a *Agent) open() (err error) {
 	dir, fsys := a.cfg.Settings.State, a.cfg.FS
+	if err := a.finishWipe(context.Background()); err != nil {
+		return err
+	}
+	if err := a.openVault(); err != nil {
+		return err
+	}
 	if s, err := identity.Peek(fsys, dir); err == nil {
 		a.cfg.Simulated = s.Simulated
 	}
 	if a.id, err = identity.Open(fsys, dir, a.cfg.Simulated, time.Now()); err != nil {
+		return err
+	}
+	if err := a.id.Raise(); err != nil {
 		return err
 	}
 	if err := a.openCatalogs(); err != nil {
@@ -153,20 +179,23 @@ func (a *Agent) open() (err error) {
 	if a.cfg.Simulated {
 		a.clock = intake.NewClock(a.virtual, 0)
 		a.refreshWords()
-		return nil
+		return a.sealAll()
 	}
 	if err := a.openJournal(); err != nil {
 		return err
 	}
 	a.refreshWords()
 	a.openProbes()
-	return nil
+	if err := a.finishForget(context.Background()); err != nil {
+		a.log.Warn("what was forgotten is still in old files", "error", err)
+	}
+	return a.sealAll()
 }
 
 func (a *Agent) openJournal() (err error) {
 	dir, fsys := a.cfg.Settings.State, a.cfg.FS
 	a.journal, err = journal.Open(filepath.Join(dir, "journal"), journal.Config{FS: fsys, MaxBytes: a.cfg.Settings.JournalMax,
-		MinNext: a.applied + 1, Logger: a.log})
+		MinNext: a.applied + 1, Seal: a.vault.Records(useJournal), Open: !a.vault.Sealed(), Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -249,6 +278,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.running.Store(false)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	a.mu.Lock()
+	a.halt = cancel
+	a.mu.Unlock()
 	var wg sync.WaitGroup
 	run := func(name string, fn func(context.Context) error) {
 		wg.Go(func() {
@@ -272,7 +304,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("agent is running", "listen", listeners.intake.Addr().String(), "console", a.cfg.Settings.Console)
 	<-ctx.Done()
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	switch err := context.Cause(ctx); {
+	case errors.Is(err, errWiped):
+		a.log.Info("agent stops: its state is being deleted")
+		return nil
+	case err != nil && !errors.Is(err, context.Canceled):
 		return err
 	}
 	return nil
@@ -350,6 +386,9 @@ func (a *Agent) Close() error {
 		a.ledger = nil
 	}
 	if a.lock != nil {
+		if a.wiping.Swap(nil) != nil {
+			errs = append(errs, a.finishWipe(context.Background()))
+		}
 		errs = append(errs, a.lock.Close())
 		a.lock = nil
 	}

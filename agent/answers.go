@@ -25,7 +25,10 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-var _ control.Site = (*Agent)(nil)
+var (
+	_ control.Site   = (*Agent)(nil)
+	_ control.Keeper = (*Agent)(nil)
+)
 
 // Query is the site's own figures, in the forms the gate lets the site's own screens show.
 func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, error) {

@@ -41,13 +41,14 @@ type saved struct {
 	Progress map[string]int  `json:"progress,omitempty"`
 	Virtual  int64           `json:"virtual,omitempty"` // unix ns, simulated
 	Also     int64           `json:"also,omitempty"`
-	Told     int             `json:"told,omitempty"` // the newest decision the collector was told of
+	Told     int             `json:"told,omitempty"`  // the newest decision the collector was told of
+	Purge    uint64          `json:"purge,omitempty"` // the journal up to here has to go: it names who was forgotten
 }
 
 // openSite restores fold, gate and shelf from the last checkpoint.
 func (a *Agent) openSite() (err error) {
 	a.gate = egress.New(a.zone)
-	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Measure: measure.Config{
+	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Seal: a.vault.Files(useMeasure), Open: !a.vault.Sealed(), Measure: measure.Config{
 		Zone: a.zone, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.closed,
 		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
 		Facts:       map[string]string{"agent.version": a.cfg.Version, "agent.os": runtime.GOOS, "agent.arch": runtime.GOARCH},
@@ -76,6 +77,7 @@ func (a *Agent) openSite() (err error) {
 	a.virtualNS.Store(s.Virtual)
 	a.alsoNS = s.Also
 	a.delivery.told = s.Told
+	a.purgeTo = s.Purge
 	if c := a.catalogs[s.Catalog]; c != nil {
 		a.current = c
 	}
@@ -98,6 +100,9 @@ func (a *Agent) apply(no uint64, r *record.Record) error {
 	if t := time.Unix(0, r.Received); !a.gate.Fixed(t) {
 		a.gate.Begin(t, a.policy, sizes{a.store.Fold(), r.Received})
 	}
+	if r.Kind == record.Forget {
+		a.forget(no, r)
+	}
 	if err := a.store.Fold().Apply(no, r); err != nil {
 		return fmt.Errorf("measuring record %d: %w", no, err)
 	}
@@ -115,6 +120,16 @@ func (a *Agent) apply(no uint64, r *record.Record) error {
 	a.applied = no
 	a.moved.Broadcast()
 	return nil
+}
+
+// forget forgets the person of a Forget record. mu is held.
+func (a *Agent) forget(no uint64, r *record.Record) {
+	f := a.store.Fold()
+	f.Advance(r.Received)
+	if f.Forget(string(r.Data)) {
+		a.forgot++
+	}
+	a.purgeTo = no
 }
 
 // statementRaw is the statement inside a Consent record.
@@ -277,7 +292,7 @@ func (a *Agent) tick(ctx context.Context) error {
 func (a *Agent) checkpoint() (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.store == nil {
+	if a.store == nil || a.wiping.Load() != nil {
 		return nil
 	}
 	defer func() { a.unsaved = err }()
@@ -285,7 +300,7 @@ func (a *Agent) checkpoint() (err error) {
 	if err != nil {
 		return err
 	}
-	s := saved{Gate: gate, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told}
+	s := saved{Gate: gate, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told, Purge: a.purgeTo}
 	if a.current != nil {
 		s.Catalog = a.current.Hash
 	}

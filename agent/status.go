@@ -110,6 +110,12 @@ func (a *Agent) warnings(s control.Status, d delivery) (out []control.Warning) {
 	if a.unsaved != nil {
 		add("state_not_saved", "the state could not be saved: "+a.unsaved.Error(), "make room on the disk, and look at the rights on the state directory; nothing that was accepted is lost")
 	}
+	if a.unsealed != nil {
+		add("state_not_sealed", "what an older version wrote lies here unsealed still: "+a.unsealed.Error(), "make room on the disk and start the agent again")
+	}
+	if n := len(a.store.Damaged()); n > 0 {
+		add("measures_damaged", fmt.Sprintf("%d files of what was measured were damaged, altered or missing, and set aside", n), "check the disk and who can write to the state directory; the rest is intact")
+	}
 	for _, p := range a.cfg.Settings.Probes {
 		if a.current != nil && a.current.Probe(p.ID) < 0 {
 			add("probe_unknown", fmt.Sprintf("the catalog names no check %q, so it does not run", p.ID), "rename it in probes")
@@ -168,6 +174,12 @@ func (a *Agent) entry(e ledger.Entry, figures bool) control.LedgerEntry {
 		out.Text = "a decision about consent"
 	case ledger.Query:
 		out.Kind, out.Text = "exact", "exact figures were shown here: "+string(e.Detail)
+	case ledger.Forgotten:
+		var d forgetDetail
+		_ = json.Unmarshal(e.Detail, &d) // a count that cannot be read is none
+		out.Text = fmt.Sprintf("%d names were given to be forgotten", d.Asked)
+	case ledger.Wiped:
+		out.Text = "what was measured here was deleted, and the site key destroyed"
 	default:
 		out.Text = string(e.Detail)
 	}

@@ -21,8 +21,14 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
 
+// site is what the commands ask and tell.
+type site interface {
+	control.Site
+	control.Keeper
+}
+
 // open is the site: the running agent's, or the state opened here. done closes what was opened.
-func (a *app) open(c *cobra.Command) (control.Site, func(), error) {
+func (a *app) open(c *cobra.Command) (site, func(), error) {
 	cfg, err := a.settings(c)
 	if err != nil {
 		return nil, nil, err
@@ -30,9 +36,8 @@ func (a *app) open(c *cobra.Command) (control.Site, func(), error) {
 	if cl, err := control.Dial(cfg.State); err == nil {
 		return cl, func() {}, nil
 	}
-	if !agent.Exists(cfg.State) {
-		return nil, nil, &control.Error{Code: "state_missing", Message: "there is no agent's state in " + cfg.State,
-			Hint: "fieldpost-agent enroll --token-file FILE, or --state DIR", Exit: 1}
+	if err := exists(cfg.State); err != nil {
+		return nil, nil, err
 	}
 	ag, err := agent.Open(a.config(cfg))
 	if err != nil {
@@ -43,6 +48,14 @@ func (a *app) open(c *cobra.Command) (control.Site, func(), error) {
 			fmt.Fprintf(a.Stderr, "warning: closing the state: %s\n", clean(err.Error()))
 		}
 	}, nil
+}
+
+func exists(state string) error {
+	if agent.Exists(state) {
+		return nil
+	}
+	return &control.Error{Code: "state_missing", Message: "there is no agent's state in " + state,
+		Hint: "fieldpost-agent enroll --token-file FILE, or --state DIR", Exit: 1}
 }
 
 func (a *app) config(cfg settings.Config) agent.Config {

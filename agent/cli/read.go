@@ -236,7 +236,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 			return nil
 		}}
 	f := c.Flags()
-	f.StringVar(&q.Kind, "kind", "", "batch, check_in, consent, exact or quarantined")
+	f.StringVar(&q.Kind, "kind", "", "batch, check_in, consent, exact, quarantined, forgotten, wiped or note")
 	f.IntVar(&q.Limit, "limit", 50, "how many entries, newest first")
 	f.BoolVar(&q.Figures, "figures", false, "with each batch its figures and its bytes")
 	f.BoolVar(&q.Verify, "verify", false, "check the whole chain")

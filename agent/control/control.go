@@ -2,8 +2,8 @@
 // console and scripts share, and the way to ask a running agent through a socket in its
 // state directory.
 //
-// The agent's root implements Reader and Decider; Serve offers them over HTTP on a unix
-// socket that only the state's owner can open, and Client is the same two interfaces from the
+// The agent's root implements Reader, Decider and Keeper; Handler offers them over HTTP on a unix
+// socket that only the state's owner can open, and Client is the same interfaces from the
 // other end. So a command gives the same answer whether it opened the state itself or
 // asked the agent that holds it.
 //
@@ -44,7 +44,39 @@ type Decider interface {
 	Send(ctx context.Context) (Sent, error)
 }
 
-// Site is both.
+// Keeper looks after what the site keeps about people. Only the command line has it: the console gets a Site.
+type Keeper interface {
+	// Forget takes people out of everything the agent keeps, by all their names.
+	Forget(ctx context.Context, o ForgetOrder) (Forgotten, error)
+	// Wipe deletes what was measured and destroys the site key. The running agent stops.
+	Wipe(ctx context.Context, o WipeOrder) (Wiped, error)
+}
+
+// ForgetOrder names the people to be forgotten, each by any of their names.
+type ForgetOrder struct {
+	Users []string `json:"users"`
+}
+
+// Forgotten says what came of it, in numbers only.
+type Forgotten struct {
+	Asked int `json:"asked"` // names given
+	Known int `json:"known"` // of them, names of people who were known
+}
+
+// WipeOrder says what is to go beside what was measured and the site key.
+type WipeOrder struct {
+	KeepEnrolment bool `json:"keep_enrolment,omitempty"` // identity, enrolment, catalogs and decisions stay
+	Ledger        bool `json:"ledger,omitempty"`         // the record of what left goes too
+}
+
+// Wiped says what went.
+type Wiped struct {
+	Gone    []string `json:"gone"`
+	Kept    []string `json:"kept"`
+	Pending bool     `json:"pending,omitempty"` // the key is destroyed; the running agent stops and deletes the rest
+}
+
+// Site is a Reader and a Decider.
 type Site interface {
 	Reader
 	Decider
@@ -202,7 +234,7 @@ func merge(a, b any) ([]byte, error) {
 
 // LedgerQuery picks entries. Limit 0 means 50.
 type LedgerQuery struct {
-	Kind    string       `json:"kind,omitempty"` // batch, check_in, consent, exact, quarantined; "": all
+	Kind    string       `json:"kind,omitempty"` // batch, check_in, consent, exact, quarantined, forgotten, wiped; "": all
 	Epoch   *exchange.ID `json:"epoch,omitempty"`
 	Limit   int          `json:"limit,omitempty"`
 	Figures bool         `json:"figures,omitempty"` // decode the batches

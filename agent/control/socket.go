@@ -21,7 +21,10 @@ const socketName = "control.sock"
 const maxBody = 64 << 20
 
 // Handler offers a site over HTTP with JSON bodies: POST /<method>.
-func Handler(s Site) http.Handler {
+func Handler(s interface {
+	Site
+	Keeper
+}) http.Handler {
 	mux := http.NewServeMux()
 	handle(mux, "status", func(ctx context.Context, _ struct{}) (Status, error) { return s.Status(ctx) })
 	handle(mux, "query", s.Query)
@@ -31,6 +34,8 @@ func Handler(s Site) http.Handler {
 	handle(mux, "consent", func(ctx context.Context, _ struct{}) (Consent, error) { return s.Consent(ctx) })
 	handle(mux, "decide", s.Decide)
 	handle(mux, "send", func(ctx context.Context, _ struct{}) (Sent, error) { return s.Send(ctx) })
+	handle(mux, "forget", s.Forget)
+	handle(mux, "wipe", s.Wipe)
 	return mux
 }
 
@@ -87,7 +92,10 @@ func Listen(state string) (net.Listener, error) {
 // Client asks the agent that holds a state directory.
 type Client struct{ http *http.Client }
 
-var _ Site = (*Client)(nil)
+var (
+	_ Site   = (*Client)(nil)
+	_ Keeper = (*Client)(nil)
+)
 
 // Dial is a client for the agent that holds the state; an error when none answers.
 func Dial(state string) (*Client, error) {
@@ -154,3 +162,9 @@ func (c *Client) Decide(ctx context.Context, d Decision) (Consent, error) {
 	return call[Consent](ctx, c, "decide", d)
 }
 func (c *Client) Send(ctx context.Context) (Sent, error) { return call[Sent](ctx, c, "send", nil) }
+func (c *Client) Forget(ctx context.Context, o ForgetOrder) (Forgotten, error) {
+	return call[Forgotten](ctx, c, "forget", o)
+}
+func (c *Client) Wipe(ctx context.Context, o WipeOrder) (Wiped, error) {
+	return call[Wiped](ctx, c, "wipe", o)
+}
