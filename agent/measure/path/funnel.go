@@ -10,6 +10,10 @@ import (
 // StepsMost is how many steps a funnel has at most.
 const StepsMost = 10
 
+// stood marks the entry (in steps) that somebody was left with when its window had closed: what alias
+// joins later does not undo it.
+const stood = 1 << 15
+
 // Match is an event that matches something of a funnel.
 type Match struct {
 	User   uint32
@@ -128,7 +132,11 @@ func (f *Funnel) ways(user uint32, h *history, fn func(w *way)) {
 // follow finds the ways in the matches of one user and key. Two entries are further apart than a way
 // is long, so each match is looked at twice at most.
 func (f *Funnel) follow(ms []match, fn func(w *way)) {
-	for i := 0; i < len(ms); i++ {
+	i := 0
+	for i+1 < len(ms) && ms[i+1].steps&stood != 0 {
+		i++ // these come before all others; the last of them counts
+	}
+	for ; i < len(ms); i++ {
 		if ms[i].steps&1 == 0 {
 			continue
 		}
@@ -177,7 +185,7 @@ func (f *Funnel) preceded(user uint32, m *match) bool {
 		return true
 	}
 	b, ok := f.first[user]
-	return ok && b.later(m)
+	return ok && b.precedes(m)
 }
 
 // thin drops settled matches that no way uses. What no event can be inserted before stays as it is:
@@ -243,7 +251,11 @@ func (f *Funnel) leave(user uint32, h *history, behind int, open int64) {
 				key = h.keys[i]
 			}
 			e, ok := last[key]
-			return ok && int(e) == i && h.m[i].time+f.Window >= open
+			if !ok || int(e) != i || h.m[i].time+f.Window < open {
+				return false
+			}
+			h.m[i].steps |= stood
+			return true
 		})
 	case !f.Correlate:
 		if len(keys) > 0 {
@@ -289,7 +301,7 @@ func (f *Funnel) merge(loser, winner uint32) {
 		return
 	}
 	if b, ok := f.first[loser]; ok {
-		if w, both := f.first[winner]; !both || b.later(&w) {
+		if w, both := f.first[winner]; !both || b.precedes(&w) {
 			f.first[winner] = b
 		}
 	}

@@ -15,9 +15,9 @@ type match struct {
 	split uint16 // funnel: value of the split; transitions: counted
 }
 
-// later reports whether b comes after a. Events of the same time lie within one grace of each
+// precedes reports whether a comes before b. Events of the same time lie within one grace of each
 // other in the journal: far fewer than 2^31 matches, so that the difference tells.
-func (a *match) later(b *match) bool {
+func (a *match) precedes(b *match) bool {
 	return b.time > a.time || (b.time == a.time && int32(b.seq-a.seq) > 0)
 }
 
@@ -89,7 +89,7 @@ func (h *history) merge(o *history) {
 	i, j := 0, 0
 	for i < len(h.m) || j < len(o.m) {
 		from, at := h, &i
-		if i == len(h.m) || (j < len(o.m) && o.m[j].later(&h.m[i])) {
+		if i == len(h.m) || (j < len(o.m) && o.m[j].precedes(&h.m[i])) {
 			from, at = o, &j
 		}
 		m = append(m, from.m[*at])

@@ -119,11 +119,15 @@ func loadHistories(r *wire.Reader, users map[uint32]*history, persons, steps int
 		last := int64(0)
 		for m := r.Count(); m > 0 && r.Err() == nil; m-- {
 			last += r.Int()
-			h.m = append(room(h.m), match{last, uint32(r.Below(1 << 32)), uint16(r.Below(steps)), uint16(r.Below(1 << 16))})
+			x := match{last, uint32(r.Below(1 << 32)), uint16(r.Below(1 << 16)), uint16(r.Below(1 << 16))}
+			if int(x.steps&^stood) >= steps {
+				r.Fail("a step")
+			}
+			h.m = append(room(h.m), x)
 			if keyed {
 				h.keys = append(room(h.keys), r.Uint())
 			}
-			if k := len(h.m); k > 1 && !h.m[k-1].later(&h.m[k-2]) {
+			if k := len(h.m); k > 1 && !h.m[k-2].precedes(&h.m[k-1]) {
 				r.Fail("the order of matches")
 			}
 		}
