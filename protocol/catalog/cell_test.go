@@ -170,16 +170,17 @@ func TestFacts(t *testing.T) {
 
 // Whatever the wire says, a cell is refused or all of it has names and comes back as it was.
 func TestHostileCells(t *testing.T) {
-	c := forge(t)
-	resolved := 0
+	both := []*catalog.Catalog{forge(t), ways(t)}
+	resolved := map[catalog.Kind]int{}
 	rapid.Check(t, func(t *rapid.T) {
+		c := rapid.SampledFrom(both).Draw(t, "catalog")
 		number := rapid.OneOf(rapid.Float64(), rapid.Map(rapid.IntRange(-2, 12), func(i int) float64 { return float64(i) }), rapid.Just(math.Inf(1)))
 		day := rapid.Int64Range(0, 40_000).Draw(t, "day")
 		g := report.Grain(rapid.Uint8Range(0, 10).Draw(t, "grain"))
 		at := rapid.OneOf(rapid.Int64(), rapid.Just(report.CivilStart(g, day)), rapid.Just(day*86400)).Draw(t, "start")
 		cell := report.Cell{
 			Series: report.Series{
-				Measure: rapid.Uint16Range(0, 18).Draw(t, "measure"), Field: report.Field(rapid.Uint8Range(0, 23).Draw(t, "field")), Grain: g,
+				Measure: rapid.Uint16Range(0, 18).Draw(t, "measure"), Field: report.Field(rapid.Uint8Range(0, 50).Draw(t, "field")), Grain: g,
 				Breakdown: rapid.Uint8Range(0, 4).Draw(t, "breakdown"), V1: rapid.Uint16Range(0, 11).Draw(t, "v1"), V2: rapid.Uint16Range(0, 11).Draw(t, "v2"),
 			},
 			Start: at, Form: report.Form(rapid.Uint8Range(0, 7).Draw(t, "form")), Lo: number.Draw(t, "lo"), Hi: number.Draw(t, "hi"),
@@ -188,9 +189,16 @@ func TestHostileCells(t *testing.T) {
 		if rapid.Bool().Draw(t, "tame") { // else hardly any cell holds together
 			cell.Measure %= uint16(len(c.Measures))
 			m := &c.Measures[cell.Measure]
-			cell.Field, cell.Grain = m.Fields()[0], m.Grains()[0]
-			cell.Start, cell.Blob, cell.Hi = start(cell.Grain), nil, cell.Lo
-			cell.Breakdown, cell.V2 = min(cell.Breakdown, uint8(len(m.By))), 0
+			cell.Breakdown = min(cell.Breakdown, uint8(len(c.Breakdowns(m))))
+			cell.Field, cell.Grain = m.FieldsOf(int(cell.Breakdown))[0], m.Grains()[0]
+			cell.Start, cell.Blob, cell.Hi, cell.V1, cell.V2 = start(cell.Grain), nil, cell.Lo, cell.V1%2, 0
+			if cell.Breakdown == 0 {
+				cell.V1 = 0
+			}
+			if rapid.Bool().Draw(t, "exact") {
+				cell.Form, cell.Lo = report.Exact, float64(rapid.IntRange(0, 3).Draw(t, "whole"))
+				cell.Hi = cell.Lo
+			}
 		}
 		f, err := c.Resolve(cell)
 		if err != nil {
@@ -199,11 +207,11 @@ func TestHostileCells(t *testing.T) {
 			}
 			return
 		}
-		resolved++
+		resolved[c.Measures[cell.Measure].Kind]++
 		m := &c.Measures[cell.Measure]
 		want := 0
 		if cell.Breakdown > 0 {
-			want = len(m.By[cell.Breakdown-1])
+			want = len(c.Breakdowns(m)[cell.Breakdown-1].Dims)
 		}
 		if len(f.Dims) != want || f.Measure != m.ID || f.Hash != m.HashString() {
 			t.Fatalf("%+v became %+v", cell, f)
@@ -219,8 +227,8 @@ func TestHostileCells(t *testing.T) {
 			t.Fatal(d)
 		}
 	})
-	if resolved == 0 {
-		t.Error("no cell was resolved: nothing was tested")
+	if len(resolved) < 5 {
+		t.Errorf("hardly any cell was resolved: %v", resolved)
 	}
 }
 

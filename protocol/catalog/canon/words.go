@@ -27,6 +27,9 @@ func Differences(old, now []Leaf) string {
 // follows reports whether a difference only follows from another that is said: a declaration
 // that is newly referred to or no longer, or the list a fact copies from its source.
 func follows(key string, old, now map[string][]string) bool {
+	if key == "of.definition" {
+		return !slices.Equal(old["of"], now["of"])
+	}
 	if key == "values" {
 		for k := range now {
 			if strings.HasSuffix(k, ".values") && slices.Equal(now[k], now[key]) && slices.Equal(old[k], old[key]) {
@@ -62,9 +65,12 @@ func noun(key string) string {
 		"values": "the list of", "map": "the renaming of", "not_people": "who is no person by", "type": "the type of", "grace": "the grace of",
 		"unit": "the unit of", "bounds": "the bounds of", "label": "the label of"}[part]
 	switch of {
-	case "where", "where_user":
+	case "where", "where_user", "eligible":
 		if part == "values" {
 			what = "the filter on"
+		}
+		if of == "eligible" {
+			what = "among the eligible, " + what
 		}
 		return what + " " + name
 	case "event", "metric":
@@ -78,11 +84,22 @@ func noun(key string) string {
 		return fmt.Sprintf("%s the %s %s", what, of, name)
 	case "traits", "group_traits", "resource", "probe":
 		return what + " the " + map[string]string{"traits": "trait", "group_traits": "group's trait", "resource": "resource attribute", "probe": "check"}[of] + " " + name
+	case "doors":
+		return "where " + strings.TrimSuffix(name, ".user") + " name their user"
+	case "before":
+		if rest, ok := strings.CutPrefix(name, "where."); ok {
+			return "the filter of what comes before on " + rest
+		}
+		return "what comes before"
 	case "valid", "good":
 		if rest, ok := strings.CutPrefix(name, "where."); ok {
 			return "the filter of what is " + of + " on " + rest
 		}
 		return "what is " + of + ", its " + key[len(of)+1:]
+	}
+	if s := map[string]string{"correlate": "what is followed", "split": "what entries are told apart by", "uses": "the number of uses that counts as adopted",
+		"purchased": "where the seats bought are told", "assigned": "where the seats given are told", "arm": "what tells the arms apart", "of": "what it looks at"}[key]; s != "" {
+		return s
 	}
 	return key
 }
@@ -102,16 +119,29 @@ func grouped(ls []Leaf, keys []string) (map[string][]string, []string) {
 			keys = append(keys, key)
 		}
 		if vs := out[key]; len(vs) > 0 && at[key] == place { // the second part of a cross or a renaming
-			joint := " and "
-			if strings.HasSuffix(l.Path, ".to") {
-				joint = " as "
-			}
-			vs[len(vs)-1] += joint + l.Value
+			vs[len(vs)-1] += joint(key, parts[i+1:]) + l.Value
 			continue
 		}
 		out[key], at[key] = append(out[key], l.Value), place
 	}
 	return out, keys
+}
+
+// joint is what stands before a further part of an entry: steps and features have several.
+func joint(key string, path []string) string {
+	last := path[len(path)-1]
+	if key != "steps" && key != "features" {
+		return map[bool]string{true: " as ", false: " and "}[last == "to"]
+	}
+	switch {
+	case path[0] == "event" || path[0] == "events" && last == "0":
+		return " by "
+	case last == "min" || last == "max":
+		return " where " + strings.Join(path[1:len(path)-1], ".") + map[string]string{"min": " is at least ", "max": " is at most "}[last]
+	case path[0] == "where" && last == "0" && len(path) > 3:
+		return " where " + strings.Join(path[1:len(path)-2], ".") + " is "
+	}
+	return " or "
 }
 
 func difference(key string, old, now []string) []string {
@@ -150,8 +180,18 @@ func difference(key string, old, now []string) []string {
 		}
 		say(more, "is also used in %s")
 		say(less, "is no longer used in %s")
+	case "steps", "features":
+		word := key[:len(key)-1]
+		say(more, "also has the "+word+" %s")
+		say(less, "no longer has the "+word+" %s")
+	case "pool":
+		return []string{map[bool]string{true: "joins the pool", false: "no longer joins the pool"}[len(now) > 0]}
+	case "epsilon":
+		return []string{fmt.Sprintf("the privacy budget of the level strict is %s, was %s", one(now, "1"), one(old, "1"))}
+	case "of.definition":
+		return []string{"what it looks at has changed"}
 	case "retention", "window":
-		word := map[string]string{"retention": "is kept", "window": "the budget's window is"}[key]
+		word := map[string]string{"retention": "is kept", "window": "its window is"}[key]
 		return []string{fmt.Sprintf("%s %s, was %s", word, seconds(now), seconds(old))}
 	case "leaves":
 		return []string{fmt.Sprintf("leaves per %s, was per %s", one(now, "?"), one(old, "?"))}

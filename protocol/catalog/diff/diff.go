@@ -12,7 +12,6 @@ import (
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/catalog/canon"
-	"github.com/fieldpost/fieldpost/protocol/catalog/strict"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -38,7 +37,7 @@ type Change struct {
 // last. A change counts as narrowed only where every figure of the new definition is one
 // the old definition had too, told to no more places and kept no longer. That leaves:
 // fewer breakdowns, an earlier end of retention or of expiry, fewer consumers, and coarser
-// windows of figures that add up. A new filter or a shorter list is not narrower: it
+// windows of figures that add up, more noise, and leaving the pool. A new filter or a shorter list is not narrower: it
 // tells of a smaller group.
 func Between(old, now *catalog.Catalog) []Change {
 	var out []Change
@@ -103,6 +102,12 @@ func narrower(oldCat, nowCat *catalog.Catalog, o, n *catalog.Measure) bool {
 	if n.Expires != "" && (o.Expires == "" || n.Expires <= o.Expires) {
 		p.Expires = n.Expires
 	}
+	if !n.Pool {
+		p.Pool = false
+	}
+	if n.Epsilon <= o.Epsilon { // more noise
+		p.Epsilon = n.Epsilon
+	}
 	if addsUp(n.Kind) && o.Subject == n.Subject && coarser(n.Leaves, o.Leaves) {
 		p.Leaves = n.Leaves
 	}
@@ -133,74 +138,4 @@ func coarser(g, of report.Grain) bool {
 		return of == report.Day || of == report.Week || of == report.Block4w
 	}
 	return false
-}
-
-// Describe says in one plain sentence what the measure takes.
-func Describe(c *catalog.Catalog, m *catalog.Measure) string {
-	var b strings.Builder
-	events := strings.Join(m.Events, ", ")
-	switch m.Kind {
-	case catalog.Count:
-		fmt.Fprintf(&b, "how many events of %s", events)
-	case catalog.Distribution:
-		fmt.Fprintf(&b, "how many, the sum and the spread of %s of %s", m.Property, events)
-	case catalog.ActiveUsers:
-		fmt.Fprintf(&b, "how many people did %s", events)
-	case catalog.Lifecycle:
-		fmt.Fprintf(&b, "how many people were new, stayed, came back or stopped, by %s", events)
-	case catalog.Gauge, catalog.Counter, catalog.Histogram:
-		fmt.Fprintf(&b, "the %s %s", m.Kind, m.Metric)
-	case catalog.Fact:
-		fmt.Fprintf(&b, "which one of %s, from %s", few(m.Values), m.From)
-	case catalog.Availability:
-		fmt.Fprintf(&b, "seconds up and down of the check %s", m.Probe)
-	case catalog.SLO:
-		b.WriteString("how many were valid and how many of those were good")
-		if m.Valid != nil {
-			b.WriteString(", of " + m.Valid.Event + m.Valid.Metric)
-		}
-	}
-	for i, br := range m.By {
-		b.WriteString(map[bool]string{true: ", told apart by ", false: "; by "}[i == 0] + strings.Join(br, " and "))
-	}
-	if len(m.Where)+len(m.WhereUser) > 0 {
-		b.WriteString(", only where " + strings.Join(append(conditions(m.Where), conditions(m.WhereUser)...), " and "))
-	}
-	about := map[catalog.Subject]string{catalog.Person: "people", catalog.Traffic: "traffic", catalog.Machine: "machines"}[m.Subject]
-	fmt.Fprintf(&b, ". About %s, category %s, kept %s", about, m.Category, strict.Span(m.Retention))
-	if m.Expires != "" {
-		b.WriteString(", asked again after " + m.Expires)
-	}
-	return b.String() + ". The question: " + m.Question
-}
-
-func conditions(cs []catalog.Clause) []string {
-	return texts(cs, func(c catalog.Clause) string {
-		switch {
-		case c.Values != nil:
-			return c.Property + " is " + strings.Join(c.Values, " or ")
-		case c.Min != nil && c.Max != nil:
-			return fmt.Sprintf("%s is %s to %s", c.Property, canon.Decimal(*c.Min), canon.Decimal(*c.Max))
-		case c.Min != nil:
-			return c.Property + " is at least " + canon.Decimal(*c.Min)
-		case c.Max != nil:
-			return c.Property + " is at most " + canon.Decimal(*c.Max)
-		}
-		return c.Property
-	})
-}
-
-func few(vs []string) string {
-	if len(vs) > 8 {
-		return fmt.Sprintf("%s and %d more", strings.Join(vs[:7], ", "), len(vs)-7)
-	}
-	return strings.Join(vs, ", ")
-}
-
-func texts[T any](xs []T, of func(T) string) []string {
-	out := make([]string, len(xs))
-	for i, x := range xs {
-		out[i] = of(x)
-	}
-	return out
 }

@@ -105,20 +105,83 @@ func TestNarrowedBackIsWidened(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	c := forge(t)
-	var said strings.Builder
-	for i := range c.Measures {
-		fmt.Fprintf(&said, "%s: %s\n", c.Measures[i].ID, diff.Describe(c, &c.Measures[i]))
+	for _, name := range []string{"forge-like", "every-kind"} {
+		c := edit(t, name)
+		var said strings.Builder
+		for i := range c.Measures {
+			fmt.Fprintf(&said, "%s: %s\n", c.Measures[i].ID, diff.Describe(c, &c.Measures[i]))
+		}
+		golden(t, name+".described", said.String())
 	}
-	golden(t, "forge-like.described", said.String())
+}
+
+// What changed in the kinds about the ways of people is said in words, and what is asked of
+// the customer is right.
+func TestDiffOfEachKind(t *testing.T) {
+	var said strings.Builder
+	for _, c := range []struct{ name, old, now, want string }{
+		{"a step more", "      - {id: checked, event: order_checked}\n", "", "widened sending"},
+		{"a step's filter", "{channel: web}", "{channel: desk}", "widened sending"},
+		{"a longer way", "window: 14d", "window: 20d", "widened sending"},
+		{"entered once", "entry: each", "entry: first", "widened sending"},
+		{"no object followed", "    correlate: order\n", "", "widened sending"},
+		{"another split", "split: role", "split: site", "widened second_order"},
+		{"nothing before", "    before: {event: report_opened, where: {report: stock}}\n", "", "widened sending"},
+		{"another report before", "{event: report_opened, where: {report: stock}}", "{event: report_opened, where: {report: sales}}", "widened sending"},
+		{"a feature less", "      large_orders: {events: [order_sent], where: {amount: {min: 1000}}}\n", "", "widened parts"},
+		{"a feature's filter", "{amount: {min: 1000}}", "{amount: {min: 2000}}", "widened parts"},
+		{"more uses", "uses: 3", "uses: 5", "widened parts"},
+		{"others are eligible", "eligible: {role: [clerk, manager], ", "eligible: {role: [clerk], ", "widened parts"},
+		{"seats from elsewhere", "purchased: seats\n", "purchased: seats_given\n", "widened seats"},
+		{"another arm", "arm: site", "arm: role", "widened test_by_site"},
+		{"no y", "    y: minutes\n", "", "widened test_by_site"},
+		{"what is looked at", "by: [role, [role, site]]", "by: [role]", "narrowed people widened moved widened stage"},
+		{"looks elsewhere", "kind: environment\n    of: people", "kind: environment\n    of: people2", "added people2 widened stage"},
+		{"out of the pool", "    pool: true\n    epsilon: 0.5\n", "    epsilon: 0.5\n", "narrowed kept"},
+		{"into the pool", "kind: lifecycle\n", "kind: lifecycle\n    pool: true\n", "widened flow"},
+		{"more noise", "epsilon: 0.5", "epsilon: 0.25", "narrowed kept"},
+		{"less noise", "    epsilon: 0.5\n", "", "widened kept"},
+		{"doors", "logs: {user: enduser.id}", "logs: {user: none}", "*"},
+	} {
+		replace := []string{c.old, c.now}
+		switch c.name {
+		case "into the pool":
+			replace = append(replace, "    pool: true\n    epsilon", "    epsilon")
+		case "looks elsewhere":
+			replace = append(replace, "  - id: habit", "  - id: people2\n    kind: count\n    events: [order_opened]\n    category: usage\n    question: \"How much?\"\n    purpose: \"Example\"\n    owner: product\n    retention: 1d\n  - id: habit")
+		}
+		fmt.Fprintf(&said, "%s\n", c.name)
+		var got []string
+		for _, ch := range diff.Between(edit(t, "every-kind"), edit(t, "every-kind", replace...)) {
+			got = append(got, string(ch.Kind), ch.Measure)
+			if ch.Text == "" {
+				t.Errorf("%s: %s %s has no text", c.name, ch.Kind, ch.Measure)
+			}
+			if c.want != "*" || ch.Measure == "people" {
+				fmt.Fprintf(&said, "\t%s %s: %s\n", ch.Kind, ch.Measure, ch.Text)
+			}
+		}
+		if c.name == "into the pool" { // one had to leave for it
+			got = got[2:]
+		}
+		if s := strings.Join(got, " "); s != c.want && (c.want != "*" || len(got) != 2*len(edit(t, "every-kind").Measures)) {
+			t.Errorf("%s: got %q, want %q", c.name, s, c.want)
+		}
+	}
+	golden(t, "every-kind.diff.golden", said.String())
 }
 
 func forge(t testing.TB) *catalog.Catalog { return edited(t) }
 
-// edited is the example with every old text replaced.
+// edited is the example of a code forge with every old text replaced.
 func edited(t testing.TB, replacements ...string) *catalog.Catalog {
 	t.Helper()
-	raw := string(read(t, "../testdata/forge-like.yaml"))
+	return edit(t, "forge-like", replacements...)
+}
+
+func edit(t testing.TB, name string, replacements ...string) *catalog.Catalog {
+	t.Helper()
+	raw := string(read(t, "../testdata/"+name+".yaml"))
 	for i := 0; i < len(replacements); i += 2 {
 		if !strings.Contains(raw, replacements[i]) {
 			t.Fatalf("the example does not hold %q", replacements[i])
