@@ -1,0 +1,277 @@
+package audit
+
+import (
+	"math"
+	"slices"
+)
+
+// Template is how finely a book tries to tell a number.
+type Template uint8
+
+const (
+	Withheld Template = iota // no book: nothing is told
+	Singles                  // single values
+	Fives                    // 0–4 5–9 10–14 …
+	Bands                    // 0–4 5–9 10–19 20–49 50–99 100–199 …
+	Thirds                   // of the group: low, middle, high
+)
+
+func (t Template) String() string {
+	return [...]string{"withheld", "single values", "fives", "bands", "thirds of the group"}[t]
+}
+
+// Book is the answers that could be given, in rising order; together they cover all numbers that
+// were possible. The last is open: it also stands for what is above its Hi.
+type Book struct {
+	Template Template
+	Answers  []Interval
+	Before   Interval // what was known before
+}
+
+// Answer is the answer for the number n; false when n is below everything that was possible.
+func (b *Book) Answer(n int64) (Interval, bool) {
+	if len(b.Answers) == 0 || n < b.Answers[0].Lo {
+		return Interval{}, false
+	}
+	i, _ := slices.BinarySearchFunc(b.Answers, n, func(a Interval, n int64) int {
+		if a.Hi < n {
+			return -1
+		}
+		return 1
+	})
+	return b.Answers[min(i, len(b.Answers)-1)], true
+}
+
+// Worlds are the same numbers and relations under several assumptions (the group as named and a
+// fifth smaller). They are built in step: a Var means the same in each.
+type Worlds []*System
+
+// Cut makes the book for v. Nothing is told yet.
+func (w Worlds) Cut(v Var) Book {
+	b := Book{Before: w[0].Known(v)}
+	// Only what every world allows is told apart: what lies beyond joins the first or the last answer,
+	// because the true group may be of any size between the worlds.
+	all := b.Before
+	for _, s := range w[1:] {
+		all.Lo, all.Hi = max(all.Lo, s.dom[v].Lo), min(all.Hi, s.dom[v].Hi)
+	}
+	for t := Singles; t <= Thirds && all.Len() > 1; t++ {
+		if t == Singles && all.Len() > 1<<20 { // nobody counts that closely
+			continue
+		}
+		if a := w.answers(v, all, t); len(a) >= 2 {
+			b.Template, b.Answers = t, a
+			a[0].Lo, a[len(a)-1].Hi = b.Before.Lo, b.Before.Hi
+			return b
+		}
+	}
+	return b
+}
+
+// Tell adds an answer for good. A world that it contradicts is given up, unless it is the last: a group
+// that cannot be smaller than named is known not to be.
+func (w Worlds) Tell(v Var, a Interval) (Worlds, bool) {
+	var left Worlds
+	for _, s := range w {
+		if s.Tell(v, a.Lo, a.Hi) {
+			left = append(left, s)
+		}
+	}
+	if len(left) == 0 {
+		return w, false
+	}
+	return left, true
+}
+
+// answers cuts known into the finest answers of the template that all keep the principle.
+func (w Worlds) answers(v Var, known Interval, t Template) (out []Interval) {
+	if t == Singles {
+		return w.singles(v, known)
+	}
+	cuts := segments(t, known, w[0].public[v])
+	from := known.Lo
+	for _, c := range cuts {
+		if a := (Interval{from, c}); w.keep(v, a) {
+			out = append(out, a)
+			from = c + 1
+		}
+	}
+	return w.rest(v, known, out, from)
+}
+
+// rest joins what is left over at the top to the answers before it.
+func (w Worlds) rest(v Var, known Interval, out []Interval, from int64) []Interval {
+	for from <= known.Hi {
+		if len(out) == 0 {
+			return nil
+		}
+		from = out[len(out)-1].Lo
+		out = out[:len(out)-1]
+		if a := (Interval{from, known.Hi}); w.keep(v, a) {
+			return append(out, a)
+		}
+	}
+	return out
+}
+
+// singles is answers for single values. Where both ends of a stretch of single values keep the principle in
+// the same way, so does every value between: what follows for another number from v = n is an
+// interval whose lower end is convex and whose upper end is concave in n, so it is nowhere
+// narrower than at the ends of the stretch.
+func (w Worlds) singles(v Var, known Interval) (out []Interval) {
+	from := known.Lo
+	for n := known.Lo; n <= known.Hi; n++ {
+		a := Interval{from, n}
+		if !w.keep(v, a) {
+			continue
+		}
+		out = append(out, a)
+		from = n + 1
+		if a.Len() > 1 || known.Hi-n < 64 {
+			continue
+		}
+		for end := w.stretch(v, n, known.Hi); n < end; {
+			n++
+			out = append(out, Interval{n, n})
+			from = n + 1
+		}
+	}
+	return w.rest(v, known, out, from)
+}
+
+// stretch is how far single values from n on surely keep the principle.
+func (w Worlds) stretch(v Var, n, most int64) int64 {
+	same := w.ways(v, n)
+	end := n
+	for step := int64(1) << 40; step > 0; step /= 2 {
+		if to := end + step; to <= most && w.keep(v, Interval{to, to}) && slices.Equal(w.ways(v, to), same) {
+			end = to
+		}
+	}
+	return end
+}
+
+// keep reports whether the principle is kept in every world after the answer a.
+func (w Worlds) keep(v Var, a Interval) bool {
+	for _, s := range w {
+		if !s.keep(v, a) {
+			return false
+		}
+	}
+	return true
+}
+
+// ways says for every number that v = n changes how it keeps the principle.
+func (w Worlds) ways(v Var, n int64) (out []int64) {
+	for _, s := range w {
+		m := s.mark()
+		if s.assume(v, n, n) {
+			for _, c := range s.trail[m:] {
+				if s.least[c.v] > 0 {
+					out = append(out, int64(c.v)<<1|b2i(s.dom[c.v].Len() == 1))
+				}
+			}
+		}
+		s.back(m)
+		slices.Sort(out)
+		out = append(slices.Compact(out), math.MinInt64)
+	}
+	return out
+}
+
+func b2i(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// keep reports whether after v is known to lie in a, every protected number keeps the principle. An
+// answer that cannot be given in this world says nothing about it.
+func (s *System) keep(v Var, a Interval) bool {
+	m := s.mark()
+	defer func() { s.back(m) }()
+	if !s.assume(v, a.Lo, a.Hi) {
+		return s.work <= maxWork
+	}
+	touched := s.changed[:0]
+	for _, c := range s.trail[m:] {
+		if !s.isNew[c.v] {
+			s.isNew[c.v] = true
+			touched = append(touched, c.v)
+		}
+	}
+	s.changed = touched
+	ok := true
+	for _, t := range touched {
+		s.isNew[t] = false
+		ok = ok && s.holds(t, s.dom[t])
+	}
+	if !ok {
+		return false
+	}
+	for _, t := range s.near(touched) {
+		if !s.holds(t, s.Bounds(t)) {
+			return false
+		}
+	}
+	return true
+}
+
+// near is the protected numbers that share a relation with one that was touched.
+func (s *System) near(touched []Var) (out []Var) {
+	for _, t := range touched {
+		for _, c := range s.uses[t] {
+			for _, x := range s.cons[c].terms {
+				if s.least[x.Var] > 0 {
+					out = append(out, x.Var)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// holds reports whether v may be known to lie in i.
+func (s *System) holds(v Var, i Interval) bool {
+	if s.least[v] == 0 || i.Len() >= Width || i == s.public[v] {
+		return true
+	}
+	if i.Lo != i.Hi || i.Lo < int64(s.least[v]) {
+		return false
+	}
+	g := s.group[v]
+	return g == None || s.dom[g].Lo-i.Lo >= int64(s.least[v])
+}
+
+// segments is where a template may cut.
+func segments(t Template, known, public Interval) (cuts []int64) {
+	add := func(c int64) bool {
+		if c >= known.Lo && c < known.Hi {
+			cuts = append(cuts, c)
+		}
+		return c < known.Hi
+	}
+	switch t {
+	case Fives:
+		for c := known.Lo - known.Lo%5 + 4; add(c); c += 5 {
+		}
+	case Bands:
+		for unit := int64(1); ; unit *= 10 {
+			steps := []int64{5, 10, 20, 50}[1:]
+			if unit == 1 {
+				steps = []int64{5, 10, 20, 50}
+			}
+			for _, f := range steps {
+				if !add(f*unit - 1) {
+					return append(cuts, known.Hi)
+				}
+			}
+		}
+	case Thirds:
+		add(public.Hi/3 - 1)
+		add(2*public.Hi/3 - 1)
+	}
+	return append(cuts, known.Hi)
+}

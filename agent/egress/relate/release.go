@@ -1,0 +1,202 @@
+package relate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/fieldpost/fieldpost/agent/egress/audit"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// kept is how long what was told is related to what will be: two years.
+const kept = 26 * fourWeeks
+
+// Model is every number that was, could be or could have been told, with its relations. Use NewModel.
+// Not safe for concurrent use.
+type Model struct {
+	plans  func(prefix [8]byte) *Plan
+	worlds audit.Worlds
+	blocks []*block
+	log    []entry
+}
+
+// entry is a step of what happened: a block or cohort was entered, or a number told.
+type entry struct {
+	Start  int64   `json:"s"`
+	Cohort bool    `json:"c,omitempty"`
+	Plan   [8]byte `json:"p,omitzero"` // entered with this catalog
+	Sizes  *Sizes  `json:"z,omitempty"`
+
+	What byte  `json:"w,omitempty"` // told
+	Of   int16 `json:"o,omitempty"`
+	Role int16 `json:"r,omitempty"`
+	N    int16 `json:"n,omitempty"`
+	Lo   int64 `json:"l,omitempty"`
+	Hi   int64 `json:"h,omitempty"`
+}
+
+// NewModel is an empty model. plan finds a catalog's plan by the first bytes of its hash; nil when unknown.
+func NewModel(plan func(prefix [8]byte) *Plan) *Model {
+	return &Model{plans: plan, worlds: audit.Worlds{{}, {}}}
+}
+
+// Ask finds the number of a cell, entering its block if need be. z gives the sizes of a block of twelve
+// weeks by its start; below nine people nothing can be asked.
+func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) Sizes) (q Question, why Reason) {
+	at, cohort := blockStart(start), p.cat.Measures[s.Measure].Kind == catalog.Retention
+	if cohort {
+		at = start
+	}
+	sizes := z(cohortStart(at))
+	if sizes.People < minGroup {
+		return q, NoGroup
+	}
+	b := m.find(at, cohort)
+	if b != nil && b.plan != p {
+		return q, Unrelated // the block was begun with another catalog
+	}
+	if b == nil {
+		m.forget(at)
+		e := entry{Start: at, Cohort: cohort, Plan: p.prefix(), Sizes: &sizes}
+		m.log = append(m.log, e)
+		b = m.enter(p, &m.log[len(m.log)-1])
+	}
+	if cohort && p.places[s.Measure].set >= 0 {
+		if p.places[s.Measure].roles != nil {
+			return q, NotTold
+		}
+		m.newCohort(b, int(s.Measure))
+		if s.Breakdown > 0 {
+			m.offset(b, int(s.Measure), int(s.V1)+1)
+		}
+		m.settle()
+	}
+	k, why := p.key(s, start, b)
+	if why != "" {
+		return q, why
+	}
+	v, ok := b.vars[k]
+	if !ok {
+		return q, NoGroup
+	}
+	return Question{Plan: p, Series: s, Start: start, v: v, b: b, k: k}, ""
+}
+
+func (p *Plan) prefix() [8]byte { return [8]byte(p.cat.Hash[:8]) }
+
+func (m *Model) settle() { m.each(func(s *audit.System) { s.Settle() }) }
+
+func (m *Model) enter(p *Plan, e *entry) *block {
+	var b *block
+	if e.Cohort {
+		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}}
+		b.all = m.constant(int64(e.Sizes.People), int64(e.Sizes.fewer(e.Sizes.People)))
+		m.blocks = append(m.blocks, b)
+	} else {
+		b = m.newBlock(p, e.Start, *e.Sizes)
+	}
+	m.settle()
+	return b
+}
+
+// Book is the answers that may be given to q; it depends on nothing but what was told before.
+func (m *Model) Book(q Question) audit.Book { return m.worlds.Cut(q.v) }
+
+// Known is what follows for q from what was told before, and what was public.
+func (m *Model) Known(q Question) (known, public audit.Interval) {
+	return m.worlds[0].Known(q.v), m.worlds[0].Public(q.v)
+}
+
+// Told notes that q was answered with a. false: it contradicts what was told before, and nothing is noted.
+func (m *Model) Told(q Question, a audit.Interval) bool {
+	if !m.worlds[0].Tell(q.v, a.Lo, a.Hi) {
+		return false
+	}
+	m.log = append(m.log, entry{Start: q.b.start, Cohort: q.b.cohort, What: q.k.what, Of: q.k.of, Role: q.k.role, N: q.k.n, Lo: a.Lo, Hi: a.Hi})
+	if m.worlds[1].Tell(q.v, a.Lo, a.Hi) {
+		return true
+	}
+	// The group cannot be as much smaller as was assumed: people are there.
+	for m.grow(q.b.start) {
+		if m.replay() {
+			break
+		}
+	}
+	return true
+}
+
+// grow takes a twentieth more people for certain in the twelve weeks of a block; false: all are.
+func (m *Model) grow(start int64) (more bool) {
+	for i := range m.log {
+		e := &m.log[i]
+		if e.Sizes == nil || cohortStart(e.Start) != cohortStart(start) || e.Sizes.fewer(e.Sizes.People) >= e.Sizes.People {
+			continue
+		}
+		z := *e.Sizes
+		z.Extra += max(1, z.People/20)
+		e.Sizes, more = &z, true
+	}
+	return more
+}
+
+// forget lets go of what is older than two years before a day.
+func (m *Model) forget(day int64) {
+	old := func(e entry) bool { return e.Start < day-kept }
+	if slices.ContainsFunc(m.log, old) {
+		m.log = slices.DeleteFunc(m.log, old)
+		m.replay()
+	}
+}
+
+// replay enters everything again; false: some answer does not fit the smaller world.
+func (m *Model) replay() (fits bool) {
+	m.worlds, m.blocks = audit.Worlds{{}, {}}, nil
+	fits = true
+	for i := range m.log {
+		e := &m.log[i]
+		if e.Sizes != nil {
+			if p := m.plans(e.Plan); p != nil {
+				m.enter(p, e)
+			}
+			continue
+		}
+		b := m.find(e.Start, e.Cohort)
+		if b == nil {
+			continue
+		}
+		if e.Cohort {
+			m.newCohort(b, int(e.Of))
+			if e.N > 0 {
+				m.offset(b, int(e.Of), int(e.N))
+			}
+			m.settle()
+		}
+		if v, ok := b.vars[key{e.What, e.Of, e.Role, e.N}]; ok {
+			m.worlds[0].Tell(v, e.Lo, e.Hi)
+			fits = m.worlds[1].Tell(v, e.Lo, e.Hi) && fits
+		}
+	}
+	return fits
+}
+
+// Save is what was told, to be given to Load.
+func (m *Model) Save() ([]byte, error) {
+	b, err := json.Marshal(m.log)
+	if err != nil {
+		return nil, fmt.Errorf("writing what was told: %w", err)
+	}
+	return b, nil
+}
+
+// Load reads what Save gave.
+func (m *Model) Load(b []byte) error {
+	var log []entry
+	if err := json.Unmarshal(b, &log); err != nil {
+		return fmt.Errorf("reading what was told: %w", err)
+	}
+	m.log = log
+	m.replay()
+	return nil
+}
