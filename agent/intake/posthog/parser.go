@@ -83,7 +83,7 @@ func (p *parser) read(r *record.Record) (ok bool) {
 			p.event(r, 0, &f, event.Readable(p.body, s.Deep+1, utf), len(p.body))
 		}
 	default:
-		s.Skip()
+		p.complaint = "the body is neither an event nor a list of them"
 	}
 	if ok = s.End() && p.complaint == ""; !ok && p.complaint == "" {
 		p.complaint = "the body is not JSON"
