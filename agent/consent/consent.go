@@ -277,8 +277,8 @@ func apply(s exchange.Statement, ch Change, now time.Time) (exchange.Statement, 
 		if !slices.Contains(Categories(), cat) {
 			return s, false, fmt.Errorf("%w: there is no category %q; did you mean %q?", ErrRefused, cat, catalog.Nearest(cat, Categories()))
 		}
-		if !slices.Contains(exchange.Levels(), level) {
-			return s, false, fmt.Errorf("%w: there is no level %q; levels are off, local, aggregate, totals", ErrRefused, level)
+		if levels := exchange.LevelsOf(cat); !slices.Contains(levels, level) {
+			return s, false, fmt.Errorf("%w: there is no level %q of %s; its levels are %s", ErrRefused, level, cat, join(levels))
 		}
 		old := s.Decision(cat)
 		d := exchange.Decision{Category: cat, Level: level, From: from.Unix()}
@@ -339,7 +339,17 @@ func since(s exchange.Statement, ch Change, from int64) []exchange.Since {
 }
 
 // Categories the customer decides on in this version.
-func Categories() []string { return []string{catalog.Inventory, catalog.SLA, catalog.Usage} }
+func Categories() []string {
+	return []string{catalog.Inventory, catalog.SLA, catalog.Usage, catalog.Pool}
+}
+
+func join(levels []exchange.Level) string {
+	words := make([]string, len(levels))
+	for i, l := range levels {
+		words[i] = string(l)
+	}
+	return strings.Join(words, ", ")
+}
 
 // commit is the hash a statement carries of the site's own record.
 func commit(r Record) exchange.Hash {

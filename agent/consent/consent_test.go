@@ -78,6 +78,8 @@ func TestRefusals(t *testing.T) {
 	for name, ch := range map[string]Change{
 		"category": {Levels: levels("usge", "local")},
 		"level":    {Levels: levels("usage", "everything")},
+		"pool":     {Levels: levels("pool", "aggregate"), Accept: cat}, // who joins has noise
+		"nothing":  {Levels: levels("pool", "strict")},                 // of a catalog that was not accepted
 		"future":   {Levels: levels("usage", "local"), From: t0.Add(time.Hour)},
 		"catalog":  {Levels: levels("usage", "aggregate")},
 		"people":   {People: -1},
@@ -168,5 +170,33 @@ func TestAnAddedMeasureIsCoveredFromItsAcceptanceOn(t *testing.T) {
 		if d := s.Statement.Effective(m, three); d.Level != exchange.Aggregate || d.From != t0.Add(want).Unix() {
 			t.Errorf("%s: %+v, want from %s", id, d, t0.Add(want))
 		}
+	}
+}
+
+// The pool is a line of its own: joining it changes no other category, and leaving it none either.
+func TestThePoolIsDecidedOnByItself(t *testing.T) {
+	c := open(t, t.TempDir(), nil)
+	if _, err := c.Decide(t0, Change{Levels: levels("usage", "strict", "pool", "strict"), Accept: cat}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Decide(t0.Add(time.Hour), Change{Levels: levels("usage", "aggregate")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := s.Statement.Decision("pool"); d.Level != exchange.Strict || d.From != t0.Unix() {
+		t.Errorf("pool is %+v", d)
+	}
+	if d := s.Statement.Decision("usage"); d.Level != exchange.Aggregate || d.From != t0.Add(time.Hour).Unix() {
+		t.Errorf("usage is %+v: aggregate is wider than strict and begins anew", d)
+	}
+	s, err = c.Decide(t0.Add(2*time.Hour), Change{Levels: levels("pool", "off", "usage", "strict")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := s.Statement.Decision("pool"); d.Level.Leaves() {
+		t.Errorf("pool is %+v", d)
+	}
+	if d := s.Statement.Decision("usage"); d.Level != exchange.Strict || d.From != t0.Add(time.Hour).Unix() {
+		t.Errorf("usage is %+v: narrowing keeps its beginning", d)
 	}
 }

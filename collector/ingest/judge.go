@@ -11,6 +11,7 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/noise"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -96,6 +97,12 @@ type case_ struct {
 	named, newest              *exchange.Statement
 	zone                       *time.Location
 	now                        time.Time
+	plans                      map[planKey]*noise.Plan // nil: no figure of it has noise
+}
+
+type planKey struct {
+	measure uint16
+	level   string
 }
 
 // batch judges an opened batch. An error means that it could not be judged now.
@@ -172,6 +179,9 @@ func (k *case_) cell(c *report.Cell) *refusal {
 	case end.After(k.now.Add(maxAhead)):
 		return refuse(store.CodeTooFuture, "a %s of %s that began at %s has not ended", c.Grain, m.ID, report.StartString(c.Grain, c.Start))
 	}
+	if k.pooled(k.named, m, k.accepted, c, begin) && k.pooled(k.newest, m, k.acceptedNow, c, k.now) {
+		return nil
+	}
 	d := k.named.Effective(m, k.accepted)
 	if !d.Level.Leaves() {
 		return refuse(store.CodeNotCovered, "%s (%s) is at level %s", m.ID, m.Category, d.Level)
@@ -179,35 +189,83 @@ func (k *case_) cell(c *report.Cell) *refusal {
 	if begin.Unix() < d.From {
 		return refuse(store.CodeNotCovered, "a %s of %s began at %s, before the consent to %s did", c.Grain, m.ID, report.StartString(c.Grain, c.Start), m.Category)
 	}
-	if !allowed(m, c, d.Level) {
+	if !k.allowed(m, c, d.Level) {
 		return refuse(store.CodeNotCovered, "%s may not be told as %s per %s at level %s", m.ID, c.Form, c.Grain, d.Level)
 	}
 	// A decision that has narrowed since stops what was frozen before it.
-	if now := k.newest.Effective(m, k.acceptedNow); !now.Level.Leaves() || !allowed(m, c, now.Level) {
+	if now := k.newest.Effective(m, k.acceptedNow); !now.Level.Leaves() || !k.allowed(m, c, now.Level) {
 		return refuse(store.CodeNotCovered, "%s (%s) is at level %s since statement %d", m.ID, m.Category, now.Level, k.newest.Number)
 	}
 	return nil
 }
 
-// allowed is the collector's own knowledge of PRIVACY: in which form a cell may be told at
-// all. Machines: any. Traffic: per hour or longer. People: the site's weekly total of active
-// users in the answer of a code book; at totals also the site's totals of active users and
-// of events, per week and per four weeks, exactly. All else about people is withheld.
-func allowed(m *catalog.Measure, c *report.Cell, level exchange.Level) bool {
+// pooled reports whether a statement lets the cell leave for the pool: a noised or withheld figure of a block of 12 weeks that
+// began when the pool was joined already.
+func (k *case_) pooled(s *exchange.Statement, m *catalog.Measure, accepted *catalog.Catalog, c *report.Cell, begin time.Time) bool {
+	if c.Grain != report.Block12w || c.Form != report.Noised && c.Form != report.Suppressed {
+		return false
+	}
+	if d := s.EffectivePool(m, accepted); !d.Level.Leaves() || begin.Unix() < d.From {
+		return false
+	}
+	return c.Form == report.Suppressed || k.noised(c, noise.Pool)
+}
+
+// noised reports whether the figure can have noise at the level.
+func (k *case_) noised(c *report.Cell, level string) bool {
+	key := planKey{c.Measure, level}
+	p, ok := k.plans[key]
+	if !ok {
+		p, _ = noise.PlanOf(k.cat, &k.cat.Measures[c.Measure], level)
+		if k.plans == nil {
+			k.plans = map[planKey]*noise.Plan{}
+		}
+		k.plans[key] = p
+	}
+	if p == nil {
+		return false
+	}
+	_, ok = p.Params(c.Series)
+	return ok && (c.Grain != report.Rolling28 || endsBlock(c.Start))
+}
+
+// allowed is the collector's own knowledge of PRIVACY: in which form a cell may be told at all. Machines and traffic: any but
+// noise, traffic per hour or longer. People: with noise at strict and only there; at aggregate and above the audited
+// statements of the windows that leave; at totals also the site's totals of active users and of events, exactly.
+func (k *case_) allowed(m *catalog.Measure, c *report.Cell, level exchange.Level) bool {
 	if !c.Form.HasNumbers() {
 		return true
 	}
 	switch m.Subject {
 	case catalog.Machine:
-		return true
+		return c.Form != report.Noised
 	case catalog.Traffic:
-		return c.Grain != report.FiveMinutes
+		return c.Form != report.Noised && c.Grain != report.FiveMinutes
+	}
+	if c.Form == report.Noised {
+		return level == exchange.Strict && k.noised(c, noise.Strict)
+	}
+	if c.Field == report.Purchased || c.Field == report.Assigned || c.Field == report.Workdays { // contracts and calendars
+		return c.Form == report.Exact && leavesAt(m, c)
+	}
+	return level.AtLeast(exchange.Aggregate) && audited(m, c, level)
+}
+
+// audited are the windows of PRIVACY, "Windows that leave": of weeks the site's total alone.
+func audited(m *catalog.Measure, c *report.Cell, level exchange.Level) bool {
+	if c.Grain != report.Week {
+		return leavesAt(m, c)
 	}
 	if c.Breakdown != 0 || c.Field != report.Value {
 		return false
 	}
-	if level.AtLeast(exchange.Totals) && (m.Kind == catalog.ActiveUsers || m.Kind == catalog.Count) {
-		return c.Grain == report.Week || c.Grain == report.Block4w
-	}
-	return m.Kind == catalog.ActiveUsers && c.Grain == report.Week && (c.Form == report.Band || c.Form == report.Exact)
+	return m.Kind == catalog.ActiveUsers && c.Form != report.Share || m.Kind == catalog.Count && level.AtLeast(exchange.Totals)
 }
+
+// leavesAt reports whether a cell's window is one of those that leave of its kind.
+func leavesAt(m *catalog.Measure, c *report.Cell) bool {
+	return c.Grain == m.LeavesAt() && (c.Grain != report.Rolling28 || endsBlock(c.Start))
+}
+
+// endsBlock reports whether a civil day is the last of a block of four weeks.
+func endsBlock(day int64) bool { return report.CivilStart(report.Block4w, day)+27 == day }

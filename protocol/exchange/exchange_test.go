@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
 
 func keyPair(n byte) (ed25519.PublicKey, ed25519.PrivateKey) {
@@ -233,6 +235,8 @@ func TestStatement(t *testing.T) {
 	}
 	for name, raw := range map[string]string{
 		"unknown level": `{"version":1,"number":1,"categories":[{"category":"sla","level":"everything"}]}`,
+		"pool in bands": `{"version":1,"number":1,"categories":[{"category":"pool","level":"aggregate"}]}`,
+		"pool locally":  `{"version":1,"number":1,"categories":[{"category":"pool","level":"local"}]}`,
 		"twice":         `{"version":1,"number":1,"categories":[{"category":"sla","level":"off"},{"category":"sla","level":"totals"}]}`,
 		"number 0":      `{"version":1,"number":0}`,
 		"version 2":     `{"version":2,"number":1}`,
@@ -322,4 +326,34 @@ func FuzzStatement(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestThePoolNeedsItsOwnLineAndAMeasureThatIsMeasured(t *testing.T) {
+	m := catalog.Measure{ID: "people", Category: "usage", Pool: true, DefHash: [32]byte{1}}
+	c := &catalog.Catalog{Hash: [32]byte{9}, Measures: []catalog.Measure{m}}
+	alone := m
+	alone.Pool = false
+	other := m
+	other.DefHash[0]++
+	for name, x := range map[string]struct {
+		usage, pool Level
+		m           catalog.Measure
+		accepted    *catalog.Catalog
+		want        Level
+	}{
+		"joined":                       {Local, Strict, m, c, Strict},
+		"joined beside audited":        {Totals, Strict, m, c, Strict},
+		"not joined":                   {Totals, Off, m, c, Off},
+		"not measured":                 {Off, Strict, m, c, Off},
+		"not a pooled measure":         {Totals, Strict, alone, c, Off},
+		"another definition":           {Totals, Strict, other, c, Off},
+		"no catalog accepted":          {Totals, Strict, m, nil, Off},
+		"another catalog was accepted": {Totals, Strict, m, &catalog.Catalog{Hash: [32]byte{8}, Measures: c.Measures}, Off},
+	} {
+		s := Statement{Catalog: c.Hash, Categories: []Decision{{Category: "pool", Level: x.pool, From: 50}, {Category: "usage", Level: x.usage, From: 90}}, Since: []Since{{Measure: "people", From: 70}}}
+		d := s.EffectivePool(&x.m, x.accepted)
+		if d.Level != x.want || d.Level.Leaves() && d.From != 70 {
+			t.Errorf("%s: %+v, want %s from 70", name, d, x.want)
+		}
+	}
 }

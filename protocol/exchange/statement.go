@@ -30,6 +30,14 @@ func (l Level) AtLeast(o Level) bool {
 	return slices.Index(Levels(), l) >= slices.Index(Levels(), o) && slices.Contains(Levels(), l)
 }
 
+// LevelsOf are the levels a category can have: the pool is joined or not, and what joins has noise.
+func LevelsOf(category string) []Level {
+	if category == catalog.Pool {
+		return []Level{Off, Strict}
+	}
+	return Levels()
+}
+
 // Leaves reports whether anything of the category leaves at this level.
 func (l Level) Leaves() bool { return l.AtLeast(Strict) }
 
@@ -99,7 +107,7 @@ func (s SignedStatement) Parse() (*Statement, error) {
 		return nil, fmt.Errorf("%w: %w", ErrStatement, err)
 	}
 	for i, d := range st.Categories {
-		if !slices.Contains(Levels(), d.Level) || (i > 0 && st.Categories[i-1].Category >= d.Category) {
+		if !slices.Contains(LevelsOf(d.Category), d.Level) || (i > 0 && st.Categories[i-1].Category >= d.Category) {
 			return nil, fmt.Errorf("%w: category %q, level %q", ErrStatement, d.Category, d.Level)
 		}
 	}
@@ -139,16 +147,42 @@ func (s *Statement) Effective(m *catalog.Measure, accepted *catalog.Catalog) Dec
 	if !d.Level.Leaves() {
 		return d
 	}
-	if accepted != nil && s.Catalog == Hash(accepted.Hash) {
-		if am, _ := accepted.Measure(m.ID); am != nil && am.DefHash == m.DefHash && am.Category == m.Category {
-			for _, x := range s.Since {
-				if x.Measure == m.ID {
-					d.From = max(d.From, x.From)
-				}
-			}
-			return d
+	from, ok := s.held(m, accepted)
+	if !ok {
+		d.Level = Local
+		return d
+	}
+	d.From = max(d.From, from)
+	return d
+}
+
+// EffectivePool is what the customer decided on a measure's noised figures for the pool: Strict where they join it, else
+// Off. The pool is decided on by itself, but what is not measured at all cannot join: the measure's own
+// category is at least Local.
+func (s *Statement) EffectivePool(m *catalog.Measure, accepted *catalog.Catalog) Decision {
+	d := s.Decision(catalog.Pool)
+	from, ok := s.held(m, accepted)
+	if !m.Pool || !ok || !s.Decision(m.Category).Level.AtLeast(Local) {
+		d.Level = Off
+	}
+	d.From = max(d.From, from)
+	return d
+}
+
+// held reports whether the accepted catalog holds the very same definition, and since when it was accepted where that
+// was later than its category was decided on.
+func (s *Statement) held(m *catalog.Measure, accepted *catalog.Catalog) (from int64, ok bool) {
+	if accepted == nil || s.Catalog != Hash(accepted.Hash) {
+		return 0, false
+	}
+	am, _ := accepted.Measure(m.ID)
+	if am == nil || am.DefHash != m.DefHash || am.Category != m.Category {
+		return 0, false
+	}
+	for _, x := range s.Since {
+		if x.Measure == m.ID {
+			from = max(from, x.From)
 		}
 	}
-	d.Level = Local
-	return d
+	return from, true
 }
