@@ -7,20 +7,21 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/installer/e2e/oracle"
 	"github.com/fieldpost/fieldpost/installer/examples"
 )
 
 // BenchmarkFold folds the whole history of a busy installation with the forge catalog, and then as
 // much again of a synthetic rush: 200,000 events of 2,000 users within one day.
 func BenchmarkFold(b *testing.B) {
-	cat := forge(b)
+	cat := parse(b, examples.ForgeCatalog())
 	b.Run("history", func(b *testing.B) {
 		rc, err := examples.Open("prometheus", "prometheus")
 		if err != nil {
 			b.Fatal(err)
 		}
 		rs := records(b, rc, cat, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
-		fold(b, rs, func() *measure.Fold { return newFold(cat, time.UTC) })
+		fold(b, rs, func() *measure.Fold { return newFold(cat, oracle.Settings{Zone: time.UTC}) })
 	})
 	b.Run("rush", func(b *testing.B) {
 		var rs []*record.Record
@@ -34,7 +35,7 @@ func BenchmarkFold(b *testing.B) {
 			}
 			rs = append(rs, r)
 		}
-		fold(b, rs, func() *measure.Fold { return newFold(cat, time.UTC) })
+		fold(b, rs, func() *measure.Fold { return newFold(cat, oracle.Settings{Zone: time.UTC}) })
 	})
 }
 

@@ -9,294 +9,333 @@ import (
 	"time"
 )
 
-// Measure is one definition, in the oracle's own words.
+// Measure is one definition, in the oracle's own words. Events are ids.
 type Measure struct {
-	ID     string
-	Kind   string   // active_users, count or lifecycle
-	Events []string // the client's names
-	By     string   // "", role, or a listed property
+	ID, Kind         string
+	Events           []string
+	Where, WhereUser []Clause
+	By               [][]string
+	Property         string // distribution
+
+	Steps            []Step // funnel, transitions
+	Within           time.Duration
+	Each             bool
+	Correlate, Split string
+	Before           *Step
+
+	Features []Feature // adoption; Eligible is WhereUser
+	Uses     int
+
+	Purchased, Assigned string // seats
+	Arm, X, Y           string // sufficient
 }
 
-// Lines computes one measure at one grain: each line as the query prints it. by asks
-// for the breakdown instead of the totals.
-func (s *Site) Lines(m Measure, grain string, by bool) []string {
-	c := &computation{site: s, m: m, grain: grain, days: map[int][]entry{}, users: map[string]bool{}, firsts: map[string][]entry{}, ours: map[string][]entry{}}
-	for _, e := range s.all {
-		if e.user != "" {
-			c.users[e.user] = true
-			c.firsts[e.user] = append(c.firsts[e.user], e)
-		}
-		if slices.Contains(m.Events, e.name) {
-			c.days[e.day] = append(c.days[e.day], e)
-			c.ours[e.user] = append(c.ours[e.user], e)
-		}
-	}
-	for u := range s.roles {
-		c.users[u] = true
-	}
-	for _, j := range s.joins {
-		c.users[j.from], c.users[j.to] = true, true
-	}
-	for _, name := range m.Events {
-		g := s.voc.Events[name].Grace
-		if g == 0 {
-			g = 48 * time.Hour
-		}
-		c.grace = max(c.grace, g)
-	}
-	return c.lines(by)
+// Step is a named selection of events.
+type Step struct {
+	ID, Event string
+	Where     []Clause
 }
+
+// Feature is one thing that can be adopted.
+type Feature struct {
+	ID     string
+	Events []string
+	Where  []Clause
+}
+
+// Grains are the windows a kind has.
+func (m *Measure) Grains() []string {
+	switch m.Kind {
+	case "lifecycle":
+		return []string{"week", "month", "4w"}
+	case "stickiness", "adoption":
+		return []string{"rolling28"}
+	case "seats":
+		return []string{"day", "rolling28"}
+	case "retention":
+		return []string{"week", "12w"}
+	case "funnel":
+		return []string{"week", "4w"}
+	case "first_time":
+		return []string{"day", "change"}
+	}
+	return []string{"day", "week", "month", "rolling28", "4w", "12w"}
+}
+
+// Breakdowns are what can be asked with --by.
+func (m *Measure) Breakdowns() [][]string {
+	switch {
+	case m.Kind == "funnel" && m.Split != "":
+		return [][]string{{m.Split}}
+	case m.Kind == "transitions":
+		return [][]string{{"from", "to"}}
+	case m.Kind == "sufficient":
+		return [][]string{{m.Arm}}
+	}
+	return m.By
+}
+
+// events are the ids of all events that a measure looks at.
+func (m *Measure) events() []string {
+	out := slices.Clone(m.Events)
+	for _, s := range m.Steps {
+		out = append(out, s.Event)
+	}
+	for _, f := range m.Features {
+		out = append(out, f.Events...)
+	}
+	if m.Before != nil {
+		out = append(out, m.Before.Event)
+	}
+	return out
+}
+
+// takes says whether an event is one the measure counts.
+func (m *Measure) takes(e *entry) bool {
+	if m.Kind == "transitions" {
+		return m.step(e) >= 0
+	}
+	return slices.Contains(m.Events, e.id) && e.matches(m.Where)
+}
+
+// step is the first listed step that an event matches.
+func (m *Measure) step(e *entry) int {
+	return slices.IndexFunc(m.Steps, func(s Step) bool { return s.takes(e) })
+}
+
+func (s *Step) takes(e *entry) bool { return s.Event == e.id && e.matches(s.Where) }
 
 type computation struct {
 	site   *Site
 	m      Measure
 	grain  string
+	by     []string // in the order of the names
 	grace  time.Duration
-	days   map[int][]entry
-	users  map[string]bool
-	firsts map[string][]entry // all activity by user
-	ours   map[string][]entry // of this measure
+	mine   []*entry // what matches, in order of receipt
+	days   map[int][]*entry
+	firsts [2]map[int]int // by user: day of the first activity, and of the first in mine
 
-	groups   map[string][]string
-	groupsAt int
-	roles    map[string]string
+	paths  []*path
+	pathsN int            // how many aliases were known
+	pairs  map[*entry]int // transitions: the step before
+	pairsN int
 }
 
-// first and last day of the window that holds a day; rolling28 the one named by it.
-func (c *computation) window(day int) (first, last int) {
-	d := date(day)
-	switch c.grain {
-	case "week":
-		first = day - (int(d.Weekday())+6)%7
-		return first, first + 6
-	case "month":
-		first = day - d.Day() + 1
-		return first, first + d.AddDate(0, 1, 1-d.Day()).Add(-12*time.Hour).Day() - 1
-	case "rolling28":
-		return day - 27, day
+// window is one on its way.
+type window struct {
+	first, last int
+	start       string
+	closed      bool
+	*view
+}
+
+// Lines computes one measure at one grain: each line as the query prints it. by asks for a
+// breakdown instead of the totals.
+func (s *Site) Lines(m Measure, grain string, by ...string) []string {
+	c := &computation{site: s, m: m, grain: grain, by: slices.Sorted(slices.Values(by)), days: map[int][]*entry{}}
+	for _, e := range s.all {
+		if m.takes(e) {
+			c.mine = append(c.mine, e)
+			c.days[e.day] = append(c.days[e.day], e)
+		}
 	}
-	return day, day
+	for _, id := range m.events() {
+		c.grace = max(c.grace, s.grace(id))
+	}
+	switch m.Kind {
+	case "retention":
+		return c.retention()
+	case "funnel":
+		return c.funnel()
+	case "first_time":
+		return c.firstTime()
+	}
+	return c.windows()
 }
 
-func (c *computation) lines(by bool) []string {
+// at looks at a window: as it closed, or as it stands.
+func (c *computation) at(first, last int, more time.Duration) *window {
+	moment := c.site.midnight(last + 1).Add(more + c.grace)
+	w := &window{first: first, last: last, closed: !moment.After(c.site.Until)}
+	if !w.closed {
+		moment = c.site.Until
+	}
+	w.view = c.site.know(moment)
+	w.start = date(first).Format(time.DateOnly)
+	if c.grain == "rolling28" {
+		w.start = date(last).Format(time.DateOnly)
+	}
+	return w
+}
+
+// windows goes through all windows from the first to the last that matched.
+func (c *computation) windows() []string {
 	if len(c.days) == 0 {
 		return nil
 	}
-	lo, hi := slices.Min(slices.Collect(maps.Keys(c.days))), slices.Max(slices.Collect(maps.Keys(c.days)))
-	type window struct {
-		name   int
-		exists bool // windows of lifecycle begin 28 days after the start
-		closed bool
-		values map[string][]int
+	var all []slot
+	days := slices.Sorted(maps.Keys(c.days))
+	end := days[len(days)-1]
+	if c.grain == "rolling28" && !c.m.hasZeroes() {
+		end = min(end+27, c.site.dayOf(c.site.Until))
 	}
-	var all []window
-	from, to := -1, -1
-	for day := lo; day <= hi; {
-		first, last := c.window(day)
-		moment := c.site.midnight(last + 1).Add(c.grace)
-		w := window{name: first, exists: true, closed: !moment.After(c.site.Until)}
-		if !w.closed {
-			moment = c.site.Until
-		}
-		matched := c.matched(first, last, moment)
-		if c.grain == "rolling28" { // named by its last day; the range is that of the days
-			w.name = last
-			matched = c.matched(last, last, moment)
-		}
-		if matched && from < 0 {
-			from = len(all)
-		}
-		if matched {
-			to = len(all)
-		}
-		w.exists = c.m.Kind != "lifecycle" || first >= c.site.started+28
-		if w.exists {
-			w.values = c.evaluate(first, last, moment, by)
-		}
-		all = append(all, w)
+	for day := days[0]; day <= end; {
+		first, last := span(c.grain, day)
 		day = last + 1
-	}
-	var lines []string
-	for i, w := range all {
-		if w.exists && from >= 0 && i >= from && i <= to {
-			lines = append(lines, c.print(w.name, w.closed, w.values, by)...)
+		w := c.at(first, last, 0)
+		if c.grain == "rolling28" && c.m.hasZeroes() { // the range is that of the days
+			first = last
 		}
+		s := slot{matched: c.matched(w, first, last)}
+		if c.m.Kind != "lifecycle" || w.first >= c.site.started+28 {
+			s.lines = c.print(w)
+		}
+		all = append(all, s)
+	}
+	return between(all)
+}
+
+// hasZeroes says whether the words promise zero lines between the first and the last match. Other kinds
+// have a line where there is a figure.
+func (m *Measure) hasZeroes() bool {
+	return slices.Contains([]string{"count", "active_users", "lifecycle", "stickiness"}, m.Kind)
+}
+
+// slot is the lines of one window, and whether anything happened in it.
+type slot struct {
+	matched bool
+	lines   []string
+}
+
+// between is the lines from the first to the last window in which something happened.
+func between(all []slot) (lines []string) {
+	held, begun := 0, false
+	for _, s := range all {
+		begun = begun || s.matched
+		if begun {
+			lines = append(lines, s.lines...)
+		}
+		if s.matched {
+			held = len(lines)
+		}
+	}
+	return lines[:held]
+}
+
+// counts says whether somebody counts in a window.
+func (c *computation) counts(w *window, p int) bool {
+	return w.isPerson(p) && w.fits(c.m.WhereUser, p)
+}
+
+// matched reports whether somebody who counts did something on these days.
+func (c *computation) matched(w *window, first, last int) (yes bool) {
+	c.each(w, first, last, func(*entry, int) { yes = true })
+	return yes
+}
+
+// each calls fn for every matching event of somebody who counts.
+func (c *computation) each(w *window, first, last int, fn func(e *entry, p int)) {
+	anonymous := slices.Contains([]string{"count", "distribution", "sufficient"}, c.m.Kind)
+	for day := first; day <= last; day++ {
+		for _, e := range c.days[day] {
+			if p := w.person[e.user]; (p != nobody || anonymous) && c.counts(w, p) {
+				fn(e, p)
+			}
+		}
+	}
+}
+
+// key is the values of the breakdown, each ended by a zero byte so that keys sort like them.
+func (c *computation) key(w *window, e *entry, p int) (key string) {
+	for _, name := range c.by {
+		value := "(none)"
+		if _, isTrait := c.site.voc.Traits[name]; isTrait {
+			value = w.word(name, p)
+		} else if v, ok := e.words[name]; ok {
+			value = v
+		}
+		key += value + "\x00"
+	}
+	return key
+}
+
+// print writes the lines of one window: its total, or the breakdown where there is something.
+func (c *computation) print(w *window) (lines []string) {
+	values := c.evaluate(w)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		lines = append(lines, c.line(w, key, values[key]))
 	}
 	return lines
 }
 
-// know finds out who is who and has which role just before a moment.
-func (c *computation) know(moment time.Time) {
-	n := 0
-	for _, j := range c.site.joins {
-		if j.rec.Before(moment) {
-			n++
+func (c *computation) line(w *window, key, value string) string {
+	dims := map[string]string{}
+	if len(c.by) > 0 {
+		for i, v := range strings.Split(strings.TrimSuffix(key, "\x00"), "\x00") {
+			dims[c.by[i]] = v
 		}
 	}
-	if c.groups == nil || n != c.groupsAt {
-		c.groups, c.groupsAt = c.site.ids(c.users, moment), n
+	d, err := json.Marshal(dims)
+	if err != nil {
+		panic("oracle: " + err.Error()) // texts only
 	}
-	c.roles = map[string]string{}
-}
-
-func (c *computation) role(p string, moment time.Time) string {
-	if p == "" {
-		return "(none)"
-	}
-	if r, ok := c.roles[p]; ok {
-		return r
-	}
-	r := "(none)"
-	if t, ok := last(c.site.roles, c.groups[p], moment); ok {
-		r = t.text
-	}
-	c.roles[p] = r
-	return r
-}
-
-// matched reports whether somebody who counts did something on these days.
-func (c *computation) matched(first, last int, moment time.Time) bool {
-	c.know(moment)
-	for day := first; day <= last; day++ {
-		for _, e := range c.days[day] {
-			if e.user == "" && c.m.Kind != "count" {
-				continue
-			}
-			if p := c.site.person(e.user, moment); !slices.Contains(c.site.voc.NotPeople, c.role(p, moment)) {
-				return true
-			}
-		}
-	}
-	return false
+	return fmt.Sprintf(`{"measure":%q,"grain":%q,"start":%q,"dims":%s,"value":%s,"closed":%t}`, c.m.ID, c.grain, w.start, d, value, w.closed)
 }
 
 // evaluate is the figures of a window by value of the breakdown, "" for the total.
-func (c *computation) evaluate(first, last int, moment time.Time, by bool) map[string][]int {
-	c.know(moment)
+func (c *computation) evaluate(w *window) map[string]string {
 	switch c.m.Kind {
 	case "count":
-		out := map[string][]int{}
-		c.each(first, last, moment, by, func(key, _ string) {
-			if out[key] == nil {
-				out[key] = []int{0}
-			}
-			out[key][0]++
-		})
-		return out
+		n := map[string]int{}
+		c.each(w, w.first, w.last, func(e *entry, p int) { n[c.key(w, e, p)]++ })
+		return c.numbers(n)
 	case "active_users":
-		out := map[string][]int{}
-		for key, people := range c.sets(first, last, moment, by) {
-			out[key] = []int{len(people)}
+		n := map[string]int{}
+		for key, people := range c.sets(w, w.first, w.last) {
+			n[key] = len(people)
 		}
-		return out
+		return c.numbers(n)
+	case "lifecycle":
+		return c.lifecycle(w)
+	case "stickiness":
+		return c.stickiness(w)
+	case "adoption":
+		return c.adoption(w)
+	case "seats":
+		return c.seats(w)
+	case "transitions":
+		return c.transitions(w)
+	case "distribution":
+		return c.distribution(w)
+	case "sufficient":
+		return c.sufficient(w)
 	}
-	pf, pl := c.window(first - 1)
-	here, before := c.sets(first, last, moment, by), c.sets(pf, pl, moment, by)
-	out := map[string][]int{}
-	add := func(key string, i int) {
-		if out[key] == nil {
-			out[key] = make([]int, 4)
-		}
-		out[key][i]++
+	panic("oracle: no such kind: " + c.m.Kind)
+}
+
+func (c *computation) numbers(n map[string]int) map[string]string {
+	out := map[string]string{}
+	if len(c.by) == 0 {
+		out[""] = "0"
 	}
-	for key, people := range here {
-		for p := range people {
-			switch {
-			case c.isNew(p, first, last, moment):
-				add(key, 0)
-			case before[key][p]:
-				add(key, 1)
-			default:
-				add(key, 2)
-			}
-		}
-	}
-	for key, people := range before {
-		for p := range people {
-			if !here[key][p] {
-				add(key, 3)
-			}
-		}
+	for key, v := range n {
+		out[key] = fmt.Sprint(v)
 	}
 	return out
 }
 
-// each calls fn for every matching event of somebody who counts.
-func (c *computation) each(first, last int, moment time.Time, by bool, fn func(key, person string)) {
-	for day := first; day <= last; day++ {
-		for _, e := range c.days[day] {
-			p := c.site.person(e.user, moment)
-			role := c.role(p, moment)
-			if slices.Contains(c.site.voc.NotPeople, role) {
-				continue
-			}
-			key := ""
-			if by && c.m.By == "role" {
-				key = role
-			} else if by {
-				if key = e.values[c.m.By]; key == "" {
-					key = "(none)"
-				}
-			}
-			fn(key, p)
-		}
-	}
-}
-
-func (c *computation) sets(first, last int, moment time.Time, by bool) map[string]map[string]bool {
-	out := map[string]map[string]bool{}
-	c.each(first, last, moment, by, func(key, p string) {
-		if p == "" {
+// sets are the people of some days by value of the breakdown.
+func (c *computation) sets(w *window, first, last int) map[string]map[int]bool {
+	out := map[string]map[int]bool{}
+	c.each(w, first, last, func(e *entry, p int) {
+		if p == nobody {
 			return
 		}
+		key := c.key(w, e, p)
 		if out[key] == nil {
-			out[key] = map[string]bool{}
+			out[key] = map[int]bool{}
 		}
 		out[key][p] = true
 	})
-	return out
-}
-
-// isNew: the first activity here lies in the window, and the user is not existing.
-func (c *computation) isNew(p string, begin, end int, moment time.Time) bool {
-	ever, here := 1<<40, 1<<40
-	for _, id := range c.groups[p] {
-		for _, e := range c.firsts[id] {
-			if e.rec.Before(moment) {
-				ever = min(ever, e.day)
-			}
-		}
-		for _, e := range c.ours[id] {
-			if e.rec.Before(moment) {
-				here = min(here, e.day)
-			}
-		}
-	}
-	if t, ok := last(c.site.created, c.groups[p], moment); ok && t.at.Before(c.site.midnight(c.site.started)) {
-		return false
-	}
-	return ever >= c.site.started+28 && here >= begin && here <= end
-}
-
-// print writes the lines of one window.
-func (c *computation) print(name int, closed bool, totals map[string][]int, by bool) []string {
-	start := date(name).Format(time.DateOnly)
-	if !by && totals[""] == nil {
-		totals = map[string][]int{"": make([]int, 4)}
-	}
-	var out []string
-	for _, key := range slices.Sorted(maps.Keys(totals)) {
-		dims := "{}"
-		if by {
-			b, _ := json.Marshal(map[string]string{c.m.By: key})
-			dims = string(b)
-		}
-		value := fmt.Sprint(totals[key][0])
-		if c.m.Kind == "lifecycle" {
-			v := totals[key]
-			value = fmt.Sprintf(`{"new":%d,"retained":%d,"resurrected":%d,"dormant":%d}`, v[0], v[1], v[2], v[3])
-		}
-		out = append(out, fmt.Sprintf(`{"measure":%q,"grain":%q,"start":%q,"dims":%s,"value":%s,"closed":%t}`, c.m.ID, c.grain, start, strings.TrimSpace(dims), value, closed))
-	}
 	return out
 }

@@ -1,89 +1,150 @@
 // Package oracle computes MEASURES' figures a second time, from the raw events, by brute
-// force: maps of strings and loops over all events. It shares nothing with the agent and
+// force: plain loops over all events, for each window anew. It shares nothing with the agent and
 // imports only the standard library, so that the two can be held against each other.
 //
-// It knows active_users, count and lifecycle of people who are remembered for ever, and the
-// accounting. It keeps nothing on disk.
+// It knows every kind of measure about people, forgetting, and the accounting; it reads no catalog
+// (each is written down here a second time) and keeps nothing on disk.
+//
+// Where MEASURES leaves room the oracle takes the plainest reading of the words:
+//
+//   - Who is who, who counts and which traits they have is what was received before the window's
+//     closing moment, or before the clock's where it is open.
+//   - Who is forgotten (silent for longer than is remembered) is somebody new when they come back:
+//     their traits, aliases and first times are gone. Who was only ever identified is silent
+//     since then.
+//   - Zero lines lie between the first and the last window with a match; where the words promise none,
+//     a window without a figure has no line.
 package oracle
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"sort"
+	"math/big"
 	"time"
 )
 
 // Vocabulary is what may arrive, written down independently of any catalog.
 type Vocabulary struct {
-	Events    map[string]Event // by the client's name
-	Roles     []string         // listed values of the trait role
-	RoleMap   map[string]string
-	NotPeople []string
+	Events      map[string]Event // by id
+	Traits      map[string]Property
+	GroupTraits map[string]Property
 }
 
 // Event is one kind of event.
 type Event struct {
-	Grace   time.Duration // 0: 48 hours
-	Lists   map[string][]string
-	Numbers map[string][2]float64
+	Type, Match string
+	Grace       time.Duration // 0: 48 hours
+	Properties  map[string]Property
+}
+
+// Property is a closed list or a bounded number.
+type Property struct {
+	Match     string // the client's name, where it is another
+	Values    []string
+	Map       map[string]string
+	NotPeople []string
+	Bounds    *[2]float64
+}
+
+// Settings of a site.
+type Settings struct {
+	Zone     *time.Location
+	Until    time.Time     // where the clock stands
+	Remember time.Duration // 0: for ever
+	Working  []time.Weekday
 }
 
 // Site is the raw history of one installation, read and judged.
 type Site struct {
-	Zone  *time.Location
-	Until time.Time // where the clock stands
-	voc   Vocabulary
+	Settings
+	voc Vocabulary
 
-	all      []entry // measured activity, in order of receipt
-	roles    map[string][]told
-	created  map[string][]told
-	joins    []join
-	started  int
+	users   int      // numbers given to users, from 1; 0 is nobody
+	all     []*entry // measured activity, in order of receipt
+	days    map[int][]*entry
+	traits  map[string]map[int][]told
+	created map[int][]told
+	groups  map[string][]told
+	joins   []join
+	first   time.Time // receipt of the first event
+	started int       // its day
+
 	Reasons  map[string]int
 	Skewed   int
 	Back     int
 	Received int
+
+	known *view // the last one asked for
 }
 
+// entry is one measured event.
 type entry struct {
-	name     string
-	user     string
-	at, rec  time.Time
+	id       string // the event's
+	user     int
+	at, rec  int64 // unix ns
 	day      int
-	values   map[string]string
+	words    map[string]string
+	numbers  map[string]number
 	sequence int
+}
+
+// number is a decimal times 10^9, and as it is read.
+type number struct {
+	scaled *big.Int
+	float  float64
 }
 
 type told struct {
-	rec      time.Time
+	rec      int64
 	sequence int
 	text     string
+	number   float64
 	at       time.Time
 }
 
 type join struct {
-	rec      time.Time
-	from, to string // names of the groups: the smallest id that founded them
+	rec      int64
+	from, to int // the users that founded the groups
 }
 
+// line is one recorded call in the Segment form.
 type line struct {
-	Type, Event, MessageID, UserID, AnonymousID, PreviousID string
-	Timestamp, SentAt, ReceivedAt                           string
-	Properties, Traits                                      map[string]any
+	Type        string         `json:"type"`
+	Event       string         `json:"event,omitempty"`
+	Name        string         `json:"name,omitempty"`
+	MessageID   string         `json:"messageId,omitempty"`
+	UserID      string         `json:"userId,omitempty"`
+	AnonymousID string         `json:"anonymousId,omitempty"`
+	PreviousID  string         `json:"previousId,omitempty"`
+	Timestamp   string         `json:"timestamp,omitempty"`
+	SentAt      string         `json:"sentAt,omitempty"`
+	ReceivedAt  string         `json:"receivedAt"`
+	Properties  map[string]any `json:"properties,omitempty"`
+	Traits      map[string]any `json:"traits,omitempty"`
 }
 
-// Read judges the lines of r in order, until the clock stands at until.
-func Read(r io.Reader, voc Vocabulary, zone *time.Location, until time.Time) (*Site, error) {
-	s := &Site{Zone: zone, Until: until, voc: voc, roles: map[string][]told{}, created: map[string][]told{}, Reasons: map[string]int{}, started: -1 << 30}
+const nobody, never = 0, -1 << 30
+
+// Read judges the lines of r in order, until the clock stands at Until.
+func Read(r io.Reader, voc Vocabulary, settings Settings) (*Site, error) {
+	s := &Site{Settings: settings, voc: voc, traits: map[string]map[int][]told{}, created: map[int][]told{}, groups: map[string][]told{}, Reasons: map[string]int{}, started: never}
+	if s.Working == nil {
+		s.Working = []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
+	}
+	for name := range voc.Traits {
+		s.traits[name] = map[int][]told{}
+	}
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, 1<<20)
-	state := &reading{site: s, seen: map[string]time.Time{}, group: map[string]string{}}
+	state := &reading{site: s, seen: map[string]time.Time{}, group: map[string]int{}, members: map[int][]string{}, active: map[int]int64{}, seenAt: map[int]int64{}}
 	for in.Scan() {
 		var l line
-		if err := json.Unmarshal(in.Bytes(), &l); err != nil {
+		d := json.NewDecoder(bytes.NewReader(in.Bytes()))
+		d.UseNumber()
+		if err := d.Decode(&l); err != nil {
 			return nil, fmt.Errorf("reading an event: %w", err)
 		}
 		if err := state.line(&l); err != nil {
@@ -91,215 +152,4 @@ func Read(r io.Reader, voc Vocabulary, zone *time.Location, until time.Time) (*S
 		}
 	}
 	return s, in.Err()
-}
-
-type reading struct {
-	site  *Site
-	clock time.Time
-	seen  map[string]time.Time // first receipt of a messageId
-	group map[string]string    // known ids → the group they belong to
-	n     int
-}
-
-func (x *reading) line(l *line) error {
-	s := x.site
-	rec, err := time.Parse(time.RFC3339Nano, l.ReceivedAt)
-	if err != nil {
-		return fmt.Errorf("reading receivedAt: %w", err)
-	}
-	back := rec.Before(x.clock)
-	if back {
-		rec = x.clock
-	}
-	x.clock = rec
-	if !rec.Before(s.Until) {
-		return nil
-	}
-	x.n++
-	s.Received++
-	if back {
-		s.Back++
-	}
-	if s.started == -1<<30 {
-		s.started = s.dayOf(rec)
-	}
-	at, skewed := rec, false
-	if l.Timestamp != "" {
-		if at, err = time.Parse(time.RFC3339Nano, l.Timestamp); err != nil {
-			return fmt.Errorf("reading timestamp: %w", err)
-		}
-		if l.SentAt != "" {
-			sent, err := time.Parse(time.RFC3339Nano, l.SentAt)
-			if err != nil {
-				return fmt.Errorf("reading sentAt: %w", err)
-			}
-			if d := rec.Sub(sent); d > 5*time.Minute || d < -5*time.Minute {
-				at = at.Add(d)
-			}
-		}
-		if at.Sub(rec) > 5*time.Minute {
-			at, skewed = rec, true
-		}
-	}
-	reason := x.judge(l, rec, at)
-	s.Reasons[reason]++
-	if skewed && reason != "unknown_event" && reason != "over_limit_value" { // those were never dated
-		s.Skewed++
-	}
-	return nil
-}
-
-// judge gives an event the first reason that applies.
-func (x *reading) judge(l *line, rec, at time.Time) string {
-	s := x.site
-	ev, known := s.voc.Events[l.Event]
-	activity := l.Type == "track" || l.Type == "page" || l.Type == "screen"
-	if activity && !known {
-		return "unknown_event"
-	}
-	values := map[string]string{}
-	if activity {
-		for name, list := range ev.Lists {
-			values[name] = "(none)"
-			if v, ok := l.Properties[name]; ok && v != nil {
-				text, isText := v.(string)
-				if !isText {
-					return "over_limit_value"
-				}
-				values[name] = listed(list, text)
-			}
-		}
-		for name, b := range ev.Numbers {
-			if v, ok := l.Properties[name]; ok && v != nil {
-				if n, isNumber := v.(float64); !isNumber || n < b[0] || n > b[1] {
-					return "over_limit_value"
-				}
-			}
-		}
-	}
-	if l.MessageID != "" {
-		if first, twice := x.seen[l.MessageID]; twice && rec.Sub(first) <= 7*24*time.Hour {
-			return "duplicate"
-		}
-		x.seen[l.MessageID] = rec
-	}
-	if activity {
-		grace := ev.Grace
-		if grace == 0 {
-			grace = 48 * time.Hour
-		}
-		if rec.Sub(at) > grace {
-			return "late"
-		}
-		x.know(l.UserID)
-		s.all = append(s.all, entry{name: l.Event, user: l.UserID, at: at, rec: rec, day: s.dayOf(at), values: values, sequence: x.n})
-		return "measured"
-	}
-	switch l.Type {
-	case "identify":
-		x.identify(l, rec)
-	case "alias":
-		x.alias(l, rec)
-	}
-	return "measured"
-}
-
-func listed(list []string, text string) string {
-	if slices.Contains(list, text) {
-		return text
-	}
-	return "(other)"
-}
-
-func (x *reading) know(user string) {
-	if user != "" && x.group[user] == "" {
-		x.group[user] = user
-	}
-}
-
-func (x *reading) identify(l *line, rec time.Time) {
-	s := x.site
-	if l.UserID == "" {
-		return
-	}
-	x.know(l.UserID)
-	if role, ok := l.Traits["role"].(string); ok {
-		if to, ok := s.voc.RoleMap[role]; ok {
-			role = to
-		}
-		s.roles[l.UserID] = append(s.roles[l.UserID], told{rec: rec, sequence: x.n, text: listed(s.voc.Roles, role)})
-	}
-	if text, ok := l.Traits["createdAt"].(string); ok {
-		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-			s.created[l.UserID] = append(s.created[l.UserID], told{rec: rec, sequence: x.n, at: at})
-		}
-	}
-}
-
-func (x *reading) alias(l *line, rec time.Time) {
-	old := x.group[l.PreviousID]
-	if old == "" || l.UserID == "" {
-		return
-	}
-	x.know(l.UserID)
-	from := x.group[l.UserID]
-	if from == old {
-		return
-	}
-	for id, g := range x.group {
-		if g == from {
-			x.group[id] = old
-		}
-	}
-	x.site.joins = append(x.site.joins, join{rec, from, old})
-}
-
-// dayOf is the number of the calendar day, counted from 1970-01-01.
-func (s *Site) dayOf(t time.Time) int {
-	y, m, d := t.In(s.Zone).Date()
-	return int(time.Date(y, m, d, 12, 0, 0, 0, time.UTC).Unix() / 86400)
-}
-
-// midnight is when a day begins.
-func (s *Site) midnight(day int) time.Time {
-	d := date(day)
-	t := time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, s.Zone)
-	for s.dayOf(t) < day { // the clock was put forward over midnight
-		t = t.Add(time.Minute)
-	}
-	return t
-}
-
-func date(day int) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
-
-// person is the group a user belongs to, as known just before a moment.
-func (s *Site) person(user string, before time.Time) string {
-	for _, j := range s.joins {
-		if j.rec.Before(before) && j.from == user {
-			user = j.to
-		}
-	}
-	return user
-}
-
-// ids is the users of each person, as known just before a moment.
-func (s *Site) ids(users map[string]bool, before time.Time) map[string][]string {
-	out := map[string][]string{}
-	for u := range users {
-		p := s.person(u, before)
-		out[p] = append(out[p], u)
-	}
-	return out
-}
-
-// last is what was told last of any of the ids before a moment.
-func last(history map[string][]told, ids []string, before time.Time) (t told, ok bool) {
-	for _, id := range ids {
-		h := history[id]
-		n := sort.Search(len(h), func(i int) bool { return !h[i].rec.Before(before) })
-		if n > 0 && (!ok || h[n-1].sequence > t.sequence) {
-			t, ok = h[n-1], true
-		}
-	}
-	return t, ok
 }

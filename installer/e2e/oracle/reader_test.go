@@ -15,9 +15,9 @@ import (
 )
 
 type rawEvent struct {
-	Type, Event, MessageID, UserID, AnonymousID, PreviousID string
-	Timestamp, SentAt, ReceivedAt                           string
-	Properties, Traits                                      map[string]any
+	Type, Event, Name, MessageID, UserID, AnonymousID, PreviousID string
+	Timestamp, SentAt, ReceivedAt                                 string
+	Properties, Traits                                            map[string]any
 }
 
 // records reads lines as a door would: one record for each event received before until.
@@ -92,9 +92,12 @@ func convert(t testing.TB, e *rawEvent, cat *catalog.Catalog, r *record.Record) 
 		out.Type = record.Alias
 	default:
 		out.Type = map[string]record.Type{"track": record.Track, "page": record.Page, "screen": record.Screen}[e.Type]
-		def := -1
+		def, name := -1, e.Event
+		if e.Type != "track" {
+			name = e.Name
+		}
 		for i := range cat.Events {
-			if cat.Events[i].Match == e.Event && cat.Events[i].Type == e.Type {
+			if cat.Events[i].Match == name && cat.Events[i].Type == e.Type {
 				def = i
 			}
 		}

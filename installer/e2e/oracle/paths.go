@@ -1,0 +1,276 @@
+package oracle
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// later: in time, then in the journal.
+func (e *entry) compare(o *entry) int {
+	return cmp.Or(cmp.Compare(e.at, o.at), cmp.Compare(e.sequence, o.sequence))
+}
+
+// path is what one person did, of one object where the funnel follows objects.
+type path struct {
+	person int
+	events []*entry // in order of time
+	before []*entry // matches of Before, in order of time
+}
+
+// pathsAt are the paths by the people of a moment. What was not received by then is still among them.
+func (c *computation) pathsAt(v *view) []*path {
+	if c.paths != nil && c.pathsN == v.joined {
+		return c.paths
+	}
+	type object struct {
+		person int
+		value  string
+	}
+	found := map[object]*path{}
+	befores := map[int][]*entry{}
+	var order []object
+	for _, e := range c.site.all {
+		o := object{person: v.person[e.user]}
+		if o.person == nobody {
+			continue
+		}
+		if c.m.Before != nil && c.m.Before.takes(e) {
+			befores[o.person] = append(befores[o.person], e)
+		}
+		if c.m.step(e) < 0 {
+			continue
+		}
+		if c.m.Correlate != "" {
+			n, isNumber := e.numbers[c.m.Correlate]
+			if o.value = e.words[c.m.Correlate]; isNumber {
+				o.value = n.scaled.String()
+			}
+			if o.value == "" || o.value == "(none)" {
+				continue
+			}
+		}
+		if found[o] == nil {
+			found[o] = &path{person: o.person}
+			order = append(order, o)
+		}
+		found[o].events = append(found[o].events, e)
+	}
+	c.paths, c.pathsN = nil, v.joined
+	for _, o := range order {
+		p := found[o]
+		p.before = befores[o.person]
+		slices.SortFunc(p.events, (*entry).compare)
+		slices.SortFunc(p.before, (*entry).compare)
+		c.paths = append(c.paths, p)
+	}
+	return c.paths
+}
+
+var bands = []struct {
+	name string
+	most time.Duration
+}{{"1h", time.Hour}, {"24h", 24 * time.Hour}, {"3d", 72 * time.Hour}, {"7d", 7 * 24 * time.Hour}, {"30d", 30 * 24 * time.Hour}, {"90d", 90 * 24 * time.Hour}}
+
+// outcome is what became of the entries of a window.
+type outcome struct {
+	steps []int
+	bands [6]int
+}
+
+func (c *computation) funnel() []string {
+	var days []int
+	for _, e := range c.site.all {
+		if c.m.Steps[0].takes(e) {
+			days = append(days, e.day)
+		}
+	}
+	if len(days) == 0 {
+		return nil
+	}
+	var all []slot
+	for day := slices.Min(days); day <= slices.Max(days); {
+		first, last := span(c.grain, day)
+		day = last + 1
+		w := c.at(first, last, c.m.Within)
+		found := c.entries(w)
+		s := slot{matched: len(found) > 0}
+		if len(c.by) == 0 && !s.matched {
+			found[""] = &outcome{steps: make([]int, len(c.m.Steps))}
+		}
+		for _, key := range slices.Sorted(maps.Keys(found)) {
+			o := found[key]
+			s.lines = append(s.lines, c.line(w, key, fmt.Sprintf(`{"entered":%d,"steps":%s,"bands":{"1h":%d,"24h":%d,"3d":%d,"7d":%d,"30d":%d,"never":%d}}`,
+				o.steps[0], list(o.steps), o.bands[0], o.bands[1], o.bands[2], o.bands[3], o.bands[4], o.bands[5])))
+		}
+		all = append(all, s)
+	}
+	return between(all)
+}
+
+func list(n []int) string {
+	return "[" + strings.Trim(strings.ReplaceAll(fmt.Sprint(n), " ", ","), "[]") + "]"
+}
+
+// entries are those of a window whose time has passed, by value of the split.
+func (c *computation) entries(w *window) map[string]*outcome {
+	found := map[string]*outcome{}
+	for _, p := range c.pathsAt(w.view) {
+		if !c.counts(w, p.person) {
+			continue
+		}
+		for _, i := range c.entrances(w.view, p) {
+			e := p.events[i]
+			if e.day < w.first || e.day > w.last || e.at+int64(c.m.Within) > w.at {
+				continue
+			}
+			key := c.key(w, e, p.person)
+			if found[key] == nil {
+				found[key] = &outcome{steps: make([]int, len(c.m.Steps))}
+			}
+			reached, took := c.walk(w.view, p, i)
+			o := found[key]
+			for s := range reached {
+				o.steps[s]++
+			}
+			if reached < len(c.m.Steps) {
+				o.bands[5]++
+				continue
+			}
+			for b := range 5 {
+				if took <= bands[b].most {
+					o.bands[b]++
+					break
+				}
+			}
+		}
+	}
+	return found
+}
+
+// entrances are the positions in a path at which its person enters: the first match, or each that comes
+// more than the window after the one before.
+func (c *computation) entrances(v *view, p *path) (out []int) {
+	for i, e := range p.events {
+		if e.rec >= v.at || !c.m.Steps[0].takes(e) {
+			continue
+		}
+		if len(out) > 0 && (!c.m.Each || e.at-p.events[out[len(out)-1]].at <= int64(c.m.Within)) {
+			continue
+		}
+		out = append(out, i)
+		if !c.m.Each {
+			break
+		}
+	}
+	return out
+}
+
+// walk goes from an entry as far as it leads: how many steps were reached, and how long it took to the last.
+func (c *computation) walk(v *view, p *path, from int) (reached int, took time.Duration) {
+	begin := p.events[from].at
+	reached = 1
+	for _, e := range p.events[from+1:] {
+		if reached == len(c.m.Steps) || e.at-begin > int64(c.m.Within) {
+			break
+		}
+		if e.rec >= v.at || !c.m.Steps[reached].takes(e) {
+			continue
+		}
+		if reached == len(c.m.Steps)-1 && c.m.Before != nil {
+			i := slices.IndexFunc(p.before, func(b *entry) bool { return b.rec < v.at })
+			if i < 0 || p.before[i].compare(e) >= 0 {
+				break
+			}
+		}
+		reached++
+		took = time.Duration(e.at - begin)
+	}
+	return reached, took
+}
+
+// transitions counts the steps that follow one another.
+func (c *computation) transitions(w *window) map[string]string {
+	if paths := c.pathsAt(w.view); c.pairs == nil || c.pairsN != c.pathsN {
+		c.pairs, c.pairsN = map[*entry]int{}, c.pathsN
+		for _, p := range paths {
+			for i := 1; i < len(p.events); i++ {
+				if p.events[i].at-p.events[i-1].at <= int64(30*time.Minute) {
+					c.pairs[p.events[i]] = c.m.step(p.events[i-1])
+				}
+			}
+		}
+	}
+	n := map[string]int{}
+	c.each(w, w.first, w.last, func(e *entry, _ int) {
+		before, ok := c.pairs[e]
+		if !ok {
+			return
+		}
+		key := ""
+		if len(c.by) > 0 {
+			key = c.m.Steps[before].ID + "\x00" + c.m.Steps[c.m.step(e)].ID + "\x00"
+		}
+		n[key]++
+	})
+	return c.numbers(n)
+}
+
+// firstTime: once somebody who counts has a match, its band is known for good.
+func (c *computation) firstTime() []string {
+	var known, at int64
+	moments := map[int64]bool{}
+	for _, e := range c.mine {
+		moments[e.rec] = true
+	}
+	for _, ts := range c.site.traits { // a trait can make that somebody counts
+		for _, h := range ts {
+			for _, t := range h {
+				moments[t.rec] = true
+			}
+		}
+	}
+	for _, j := range c.site.joins {
+		moments[j.rec] = true
+	}
+	for _, m := range slices.Sorted(maps.Keys(moments)) {
+		v := c.site.know(time.Unix(0, m+1))
+		for _, e := range c.mine {
+			if e.rec > m {
+				break
+			}
+			p := v.person[e.user]
+			if p != nobody && v.isPerson(p) && v.fits(c.m.WhereUser, p) && (known == 0 || e.at < at) {
+				known, at = m, e.at
+			}
+		}
+		if known != 0 {
+			break
+		}
+	}
+	if known == 0 {
+		return nil
+	}
+	value := "later"
+	for _, b := range bands {
+		if at-c.site.first.UnixNano() <= int64(b.most) {
+			value = b.name
+			break
+		}
+	}
+	value = fmt.Sprintf(`{"value":%q}`, value)
+	if c.grain == "change" {
+		return []string{c.line(&window{start: time.Unix(0, known).UTC().Format(time.RFC3339), closed: true}, "", value)}
+	}
+	var out []string
+	for day := c.site.started; day <= c.site.dayOf(c.site.Until); day++ {
+		end := c.site.midnight(day + 1).Add(time.Minute)
+		if end.UnixNano() > known {
+			out = append(out, c.line(&window{start: date(day).Format(time.DateOnly), closed: !end.After(c.site.Until)}, "", value))
+		}
+	}
+	return out
+}
