@@ -12,18 +12,17 @@
 // A match is 16 bytes (24 with correlate). Matches before every window that is still to close are
 // dropped (Prune); of them stays only what decides whether a later one counts: who has entered
 // (a bitmap), who has had the match that must come before (a bitmap), with entry each the last entry.
-// A user whose list is full (Config.Keep matches, then twice what is left) is thinned: of the part
-// that is settled — older than the longest grace, so that no event of this user can come between —
-// a funnel keeps only the matches that some way from an entry uses, and transitions
-// only their counts by day. The result for that user stays exactly the same; the tests hold
-// it against a computation that never drops anything. So a user with 100,000 events a day costs
-// at most one grace of raw matches twice over (48 h: 3.2 to 6.4 MB), and one with few costs 16
-// bytes for each. Above Most matches further ones of that user are refused and counted.
+// When the matches of all users reach Config.Keep (then twice what is left), they are thinned: of what
+// is settled — older than the longest grace, so that no event of its user can come between — a
+// funnel keeps only the matches that some way from an entry uses, and transitions only
+// their counts by day. The result stays exactly the same; the tests hold it against a
+// computation that never drops anything. So a measure costs Keep matches (8 MB), or, where more than that
+// arrive within one grace, at most twice these: with 48 h, 100,000 a day are 200,000 matches or 3.2 MB,
+// whoever sends them. Above Most matches further ones of a user are refused and counted.
 //
-// What thinning can change is only what alias joins later: when both persons' events
-// interleave in time, lie back longer than the grace, and one of them had more than Keep matches
-// in the open windows, a match that was of no use to its user alone may be missing for both
-// together.
+// What thinning can change is only what alias joins later: when two persons' events
+// interleave in time and lie back longer than the grace, on a site that had reached Keep, a match that was
+// of no use to its user alone may be missing for both together.
 //
 // # Invariants
 //

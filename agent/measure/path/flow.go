@@ -9,10 +9,8 @@ import (
 
 // Flow is the matches of transitions.
 type Flow struct {
-	Config
-	seq   uint32
-	users map[uint32]*history
-	days  map[int64]map[pairKey]uint32 // transitions of histories that were thinned, by day of their end
+	book
+	days map[int64]map[pairKey]uint32 // transitions of histories that were thinned, by day of their end
 }
 
 type pairKey struct {
@@ -25,25 +23,21 @@ type pairKey struct {
 const counted = 1
 
 func newFlow(c Config) *Flow {
-	return &Flow{Config: c, users: map[uint32]*history{}, days: map[int64]map[pairKey]uint32{}}
+	return &Flow{book: newBook(c), days: map[int64]map[pairKey]uint32{}}
 }
 
 // Add adds a match of a step that was received now, after all others. It is false when the user
 // has too many.
 func (f *Flow) Add(cal *calendar.Calendar, user uint32, time int64, step int, now int64) bool {
 	f.seq++
-	h := f.users[user]
-	if h == nil {
-		h = &history{limit: f.limit(0)}
-		f.users[user] = h
-	}
-	if len(h.m) >= Most {
+	if !f.add(user, match{time: time, seq: f.seq, steps: uint16(step)}, 0) {
 		return false
 	}
-	h.insert(match{time: time, seq: f.seq, steps: uint16(step)}, false, 0)
-	if len(h.m) >= h.limit {
-		f.settle(cal, user, h, now-f.Grace)
-		h.limit = f.limit(len(h.m))
+	if f.total >= f.limit {
+		for u, h := range f.users {
+			f.settle(cal, u, h, now-f.Grace)
+		}
+		f.thinned()
 	}
 	return true
 }
@@ -95,17 +89,13 @@ func (f *Flow) Between(first, last, begin, end int64, fn func(user uint32, from,
 // prune drops what windows from day on, which begins at open, do not need.
 func (f *Flow) prune(day, open, settled int64) {
 	open = min(open, settled)
-	for user, h := range f.users {
+	for _, h := range f.users {
 		n := h.before(open) - 1
 		if n > 0 || (n == 0 && h.m[0].time+Gap < open) {
 			h.keep(func(i int) bool { return i > n || (i == n && h.m[i].time+Gap >= open) })
 		}
-		if len(h.m) == 0 {
-			delete(f.users, user)
-		} else {
-			h.limit = min(h.limit, f.limit(len(h.m)))
-		}
 	}
+	f.pruned()
 	for d := range f.days {
 		if d < day {
 			delete(f.days, d)
@@ -114,14 +104,7 @@ func (f *Flow) prune(day, open, settled int64) {
 }
 
 func (f *Flow) merge(loser, winner uint32) {
-	if h := f.users[loser]; h != nil {
-		if w := f.users[winner]; w != nil {
-			w.merge(h)
-		} else {
-			f.users[winner] = h
-		}
-		delete(f.users, loser)
-	}
+	f.join(loser, winner)
 	for _, pairs := range f.days {
 		for _, k := range slices.Collect(maps.Keys(pairs)) {
 			if k.user == loser {

@@ -35,9 +35,7 @@ type Entry struct {
 
 // Funnel is the matches of a funnel.
 type Funnel struct {
-	Config
-	seq     uint32
-	users   map[uint32]*history
+	book
 	first   map[uint32]match    // first match of before, while it may come after a last step
 	had     *roaring.Bitmap     // users whose first match of before lies behind all open windows
 	entered *roaring.Bitmap     // entry first: users whose entry does
@@ -52,7 +50,7 @@ type Funnel struct {
 const keysMost = 1 << 14
 
 func newFunnel(c Config) *Funnel {
-	return &Funnel{Config: c, users: map[uint32]*history{}, first: map[uint32]match{}, had: roaring.New(), entered: roaring.New(), done: map[uint32][]uint64{}}
+	return &Funnel{book: newBook(c), first: map[uint32]match{}, had: roaring.New(), entered: roaring.New(), done: map[uint32][]uint64{}}
 }
 
 // Add adds a match that was received now, after all others. It is false when the user has too many.
@@ -70,18 +68,14 @@ func (f *Funnel) Add(x Match, now int64) bool {
 	if x.Steps == 0 {
 		return true
 	}
-	h := f.users[x.User]
-	if h == nil {
-		h = &history{limit: f.limit(0)}
-		f.users[x.User] = h
-	}
-	if len(h.m) >= Most {
+	if !f.add(x.User, m, x.Key) {
 		return false
 	}
-	h.insert(m, f.Correlate, x.Key)
-	if len(h.m) >= h.limit {
-		f.thin(x.User, h, now-f.Grace)
-		h.limit = f.limit(len(h.m))
+	if f.total >= f.limit {
+		for user, h := range f.users {
+			f.thin(user, h, now-f.Grace)
+		}
+		f.thinned()
 	}
 	return true
 }
@@ -218,12 +212,8 @@ func (f *Funnel) prune(open, settled int64) {
 			continue
 		}
 		f.leave(user, h, behind, open)
-		if len(h.m) == 0 {
-			delete(f.users, user)
-		} else {
-			h.limit = min(h.limit, f.limit(len(h.m)))
-		}
 	}
+	f.pruned()
 }
 
 // leave drops the first matches of a user but for those that still decide what is an entry.
@@ -313,20 +303,16 @@ func (f *Funnel) merge(loser, winner uint32) {
 		have := f.done[winner]
 		f.remember(winner, slices.DeleteFunc(slices.Clone(keys), func(k uint64) bool { return slices.Contains(have, k) }))
 	}
-	if h := f.users[loser]; h != nil {
-		if w := f.users[winner]; w != nil {
-			w.merge(h)
-		} else {
-			f.users[winner] = h
-		}
-	}
+	f.join(loser, winner)
 	f.drop(loser)
 	if h := f.users[winner]; h != nil && len(f.done[winner]) > 0 {
 		done := map[uint64]bool{}
 		for _, k := range f.done[winner] {
 			done[k] = true
 		}
-		if h.keep(func(i int) bool { return !done[h.keys[i]] }); len(h.m) == 0 {
+		f.total -= len(h.m)
+		h.keep(func(i int) bool { return !done[h.keys[i]] })
+		if f.total += len(h.m); len(h.m) == 0 {
 			delete(f.users, winner)
 		}
 	}
@@ -334,7 +320,7 @@ func (f *Funnel) merge(loser, winner uint32) {
 
 // drop forgets a number.
 func (f *Funnel) drop(user uint32) {
-	delete(f.users, user)
+	f.forget(user)
 	delete(f.first, user)
 	delete(f.done, user)
 	f.had.Remove(user)

@@ -7,6 +7,93 @@ import (
 // Most is how many matches of one user are kept: 16 MB at 16 bytes.
 const Most = 1 << 20
 
+// KeepDefault is how many matches of all users are kept before they are thinned: 8 MB for each such
+// measure, or 12 with correlate.
+const KeepDefault = 1 << 19
+
+// book is the histories of all users.
+type book struct {
+	Config
+	seq   uint32
+	users map[uint32]*history
+	total int // matches of all users
+	limit int // thin at this total
+}
+
+func newBook(c Config) book {
+	b := book{Config: c, users: map[uint32]*history{}}
+	b.limit = b.next(0)
+	return b
+}
+
+// next is the total at which to thin when n matches were left.
+func (b *book) next(n int) int {
+	keep := b.Keep
+	if keep == 0 {
+		keep = KeepDefault
+	}
+	return max(keep, 2*n)
+}
+
+// add is false when the user has too many.
+func (b *book) add(user uint32, x match, key uint64) bool {
+	h := b.users[user]
+	if h == nil {
+		h = &history{}
+		b.users[user] = h
+	}
+	if len(h.m) >= Most {
+		return false
+	}
+	h.insert(x, b.Correlate, key)
+	b.total++
+	return true
+}
+
+// recount gives up empty histories and counts the others.
+func (b *book) recount() {
+	b.total = 0
+	for user, h := range b.users {
+		if b.total += len(h.m); len(h.m) == 0 {
+			delete(b.users, user)
+		}
+	}
+}
+
+// thinned sets the total at which to thin again.
+func (b *book) thinned() {
+	b.recount()
+	b.limit = b.next(b.total)
+}
+
+// pruned lets the total at which to thin come down again after a busy time.
+func (b *book) pruned() {
+	b.recount()
+	b.limit = min(b.limit, b.next(b.total))
+}
+
+// join gives the history of loser to winner.
+func (b *book) join(loser, winner uint32) {
+	h := b.users[loser]
+	if h == nil {
+		return
+	}
+	if w := b.users[winner]; w != nil {
+		w.merge(h)
+	} else {
+		b.users[winner] = h
+	}
+	delete(b.users, loser)
+}
+
+// forget drops the history of a user.
+func (b *book) forget(user uint32) {
+	if h := b.users[user]; h != nil {
+		b.total -= len(h.m)
+		delete(b.users, user)
+	}
+}
+
 // match is an event that matches steps.
 type match struct {
 	time  int64  // unix ns
@@ -23,9 +110,8 @@ func (a *match) precedes(b *match) bool {
 
 // history is the matches of one user in order of time, then journal.
 type history struct {
-	m     []match
-	keys  []uint64 // correlate: of each match; nil otherwise
-	limit int      // thin at this length
+	m    []match
+	keys []uint64 // correlate: of each match; nil otherwise
 }
 
 // insert adds the newest match of the journal.
@@ -98,7 +184,7 @@ func (h *history) merge(o *history) {
 		}
 		*at++
 	}
-	h.m, h.keys, h.limit = m, keys, max(h.limit, o.limit)
+	h.m, h.keys = m, keys
 }
 
 // before is how many matches lie before the moment.

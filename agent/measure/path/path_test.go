@@ -52,7 +52,9 @@ func stream(r *rand.Rand, users, n, days int, grace int64, keys int) []event {
 	return es
 }
 
-func inOrder(a, b event) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.order, b.order)) }
+func inOrder(a, b event) int {
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.order, b.order))
+}
 
 // site runs a state as the fold does: windows close at their end plus what may still belong to them, and
 // then what no window needs is dropped.
@@ -86,6 +88,26 @@ func (x *site) reload() {
 		x.t.Fatalf("reloading: %v, %d bytes left", r.Err(), r.Left())
 	}
 	x.s = n
+	x.sound()
+}
+
+// sound holds the count of matches against the matches.
+func (x *site) sound() {
+	b := &book{}
+	if x.s.Funnel != nil {
+		b = &x.s.Funnel.book
+	} else if x.s.Flow != nil {
+		b = &x.s.Flow.book
+	}
+	n := 0
+	for user, h := range b.users {
+		if n += len(h.m); len(h.m) == 0 || (x.cfg.Correlate && len(h.keys) != len(h.m)) {
+			x.t.Fatalf("user %d has %d matches with %d keys", user, len(h.m), len(h.keys))
+		}
+	}
+	if n != b.total {
+		x.t.Fatalf("%d matches are counted as %d", n, b.total)
+	}
 }
 
 // of is everything somebody did, in order.
@@ -259,6 +281,7 @@ func (x *site) run(es []event, aliases bool) {
 		}
 	}
 	x.compare(week*day, math.MaxInt64/4, math.MaxInt64/2)
+	x.sound()
 }
 
 func TestExactFunnelsAsMEASURESSaysThem(t *testing.T) {
@@ -343,6 +366,7 @@ func TestExactTransitionsAsMEASURESSaysThem(t *testing.T) {
 			}
 		}
 		check(w, w+100)
+		x.sound()
 	}
 	if made < 5000 {
 		t.Errorf("only %d transitions were compared", made)

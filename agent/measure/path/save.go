@@ -39,8 +39,7 @@ func (s *State) Load(r *wire.Reader, persons, combos int) {
 }
 
 func (f *Funnel) save(w *wire.Writer) {
-	w.Uint(uint64(f.seq))
-	saveHistories(w, f.users)
+	f.book.save(w)
 	w.Uint(uint64(len(f.first)))
 	for _, user := range slices.Sorted(maps.Keys(f.first)) {
 		w.Uint(uint64(user))
@@ -67,8 +66,7 @@ func (f *Funnel) save(w *wire.Writer) {
 }
 
 func (f *Funnel) load(r *wire.Reader, persons int) {
-	f.seq = uint32(r.Below(1 << 32))
-	loadHistories(r, f.users, persons, 1<<f.Steps, f.Correlate)
+	f.book.load(r, persons, 1<<f.Steps)
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		user := uint32(r.Below(persons))
 		f.first[user] = match{time: r.Int(), seq: uint32(r.Below(1 << 32))}
@@ -91,12 +89,13 @@ func (f *Funnel) load(r *wire.Reader, persons int) {
 	}
 }
 
-func saveHistories(w *wire.Writer, users map[uint32]*history) {
-	w.Uint(uint64(len(users)))
-	for _, user := range slices.Sorted(maps.Keys(users)) {
-		h := users[user]
+func (b *book) save(w *wire.Writer) {
+	w.Uint(uint64(b.seq))
+	w.Uint(uint64(b.limit))
+	w.Uint(uint64(len(b.users)))
+	for _, user := range slices.Sorted(maps.Keys(b.users)) {
+		h := b.users[user]
 		w.Uint(uint64(user))
-		w.Uint(uint64(h.limit))
 		w.Uint(uint64(len(h.m)))
 		last := int64(0)
 		for i := range h.m {
@@ -112,10 +111,12 @@ func saveHistories(w *wire.Writer, users map[uint32]*history) {
 	}
 }
 
-func loadHistories(r *wire.Reader, users map[uint32]*history, persons, steps int, keyed bool) {
+func (b *book) load(r *wire.Reader, persons, steps int) {
+	b.seq = uint32(r.Below(1 << 32))
+	b.limit = r.Below(1 << 48)
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		user := uint32(r.Below(persons))
-		h := &history{limit: r.Below(Most + 1)}
+		h := &history{}
 		last := int64(0)
 		for m := r.Count(); m > 0 && r.Err() == nil; m-- {
 			last += r.Int()
@@ -124,20 +125,20 @@ func loadHistories(r *wire.Reader, users map[uint32]*history, persons, steps int
 				r.Fail("a step")
 			}
 			h.m = append(room(h.m), x)
-			if keyed {
+			if b.Correlate {
 				h.keys = append(room(h.keys), r.Uint())
 			}
 			if k := len(h.m); k > 1 && !h.m[k-2].precedes(&h.m[k-1]) {
 				r.Fail("the order of matches")
 			}
 		}
-		users[user] = h
+		b.users[user] = h
 	}
+	b.recount()
 }
 
 func (f *Flow) save(w *wire.Writer) {
-	w.Uint(uint64(f.seq))
-	saveHistories(w, f.users)
+	f.book.save(w)
 	w.Uint(uint64(len(f.days)))
 	for _, day := range slices.Sorted(maps.Keys(f.days)) {
 		w.Int(day)
@@ -154,8 +155,7 @@ func (f *Flow) save(w *wire.Writer) {
 }
 
 func (f *Flow) load(r *wire.Reader, persons int) {
-	f.seq = uint32(r.Below(1 << 32))
-	loadHistories(r, f.users, persons, f.Steps, false)
+	f.book.load(r, persons, f.Steps)
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		pairs := map[pairKey]uint32{}
 		f.days[r.Int()] = pairs

@@ -12,10 +12,6 @@ import (
 // Gap is the longest time between two steps that follow each other in transitions.
 const Gap = int64(30 * 60 * 1e9)
 
-// KeepDefault is how many matches of a user are kept before they are thinned: 4 KB, and more than
-// three working days of a match every six minutes.
-const KeepDefault = 256
-
 // Config of a State. All but Keep comes from the measure.
 type Config struct {
 	Steps     int
@@ -24,16 +20,7 @@ type Config struct {
 	Correlate bool  // funnel: ways follow a value
 	Before    bool  // funnel: something must come before the last step
 	Grace     int64 // ns: how late a match may arrive
-	Keep      int   // matches of a user that are never thinned; 0: KeepDefault
-}
-
-// limit is the length at which a history of n matches is thinned.
-func (c *Config) limit(n int) int {
-	keep := c.Keep
-	if keep == 0 {
-		keep = KeepDefault
-	}
-	return min(Most, max(keep, 2*n))
+	Keep      int   // matches of all users that are not thinned; 0: KeepDefault
 }
 
 // State is what a measure of these kinds keeps; one of its parts is there.
@@ -90,7 +77,7 @@ func (s *State) Drop(user uint32) {
 	case s.Funnel != nil:
 		s.Funnel.drop(user)
 	case s.Flow != nil:
-		delete(s.Flow.users, user)
+		s.Flow.forget(user)
 	}
 }
 
