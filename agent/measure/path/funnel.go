@@ -41,8 +41,9 @@ type Funnel struct {
 	entered *roaring.Bitmap     // entry first: users whose entry does
 	done    map[uint32][]uint64 // the same with correlate: keys, in order of entry
 
-	order []int32 // scratch of ways
-	list  []match
+	order, ends, of []int32 // scratch of ways
+	group           map[uint64]int32
+	list            []match
 }
 
 // keysMost is how many followed objects of a user are remembered after their windows have
@@ -50,7 +51,7 @@ type Funnel struct {
 const keysMost = 1 << 14
 
 func newFunnel(c Config) *Funnel {
-	return &Funnel{book: newBook(c), first: map[uint32]match{}, had: roaring.New(), entered: roaring.New(), done: map[uint32][]uint64{}}
+	return &Funnel{book: newBook(c), first: map[uint32]match{}, had: roaring.New(), entered: roaring.New(), done: map[uint32][]uint64{}, group: map[uint64]int32{}}
 }
 
 // Add adds a match that was received now, after all others. It is false when the user has too many.
@@ -97,11 +98,7 @@ func (f *Funnel) ways(user uint32, h *history, fn func(w *way)) {
 		}
 		return
 	}
-	f.order = f.order[:0]
-	for i := range h.m {
-		f.order = append(f.order, int32(i))
-	}
-	slices.SortFunc(f.order, func(a, b int32) int { return cmp.Or(cmp.Compare(h.keys[a], h.keys[b]), cmp.Compare(a, b)) })
+	f.byKey(h)
 	done := slices.Sorted(slices.Values(f.done[user]))
 	for from := 0; from < len(f.order); {
 		key, to := h.keys[f.order[from]], from
@@ -120,6 +117,32 @@ func (f *Funnel) ways(user uint32, h *history, fn func(w *way)) {
 			}
 			fn(w)
 		})
+	}
+}
+
+// byKey puts the positions of matches of one key beside each other in order, in the order in which the
+// keys come first.
+func (f *Funnel) byKey(h *history) {
+	clear(f.group)
+	f.ends, f.of = f.ends[:0], f.of[:0]
+	for _, k := range h.keys {
+		g, ok := f.group[k]
+		if !ok {
+			g = int32(len(f.ends))
+			f.group[k] = g
+			f.ends = append(f.ends, 0)
+		}
+		f.of = append(f.of, g)
+		f.ends[g]++
+	}
+	at := int32(0)
+	for g, n := range f.ends {
+		f.ends[g], at = at, at+n
+	}
+	f.order = slices.Grow(f.order[:0], len(h.keys))[:len(h.keys)]
+	for i, g := range f.of {
+		f.order[f.ends[g]] = int32(i)
+		f.ends[g]++
 	}
 }
 
