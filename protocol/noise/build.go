@@ -19,35 +19,32 @@ func (b *builder) build() bool {
 	pool := b.Level == Pool
 	switch b.m.Kind {
 	case catalog.ActiveUsers:
-		b.people([]report.Field{report.Value}, pool)
+		b.people([]report.Field{report.Value}, 1)
 	case catalog.Lifecycle:
-		if pool { // its windows are blocks of four weeks, and those of twelve are no sum of them
-			return false
+		most := 1
+		if pool { // three windows of four weeks added up: a user is in one cell of each
+			b.Source, most = report.Block4w, 3
 		}
-		b.people(b.m.Fields(), false)
+		b.people(b.m.Fields(), most)
 	case catalog.Retention:
 		b.retention()
 	case catalog.Funnel:
 		return b.funnel(pool)
-	case catalog.Stickiness:
-		b.last28()
-		b.stickiness()
 	case catalog.Adoption:
-		b.last28()
+		b.Source = report.Rolling28
 		return b.adoption(pool)
+	case catalog.Stickiness:
+		b.stickiness()
+		return !pool
 	case catalog.Seats:
-		b.last28()
 		b.alone("active", report.Value)
-		if !pool {
-			b.alone("peak", report.Peak)
-		}
+		b.alone("peak", report.Peak)
+		return !pool
 	default:
 		return false
 	}
 	return len(b.Families) > 0
 }
-
-func (b *builder) last28() { b.Source = report.Rolling28 }
 
 func (b *builder) series(f report.Field, breakdown int, v1, v2 uint16) report.Series {
 	return report.Series{Measure: uint16(b.Measure), Field: f, Grain: b.Grain, Breakdown: uint8(breakdown), V1: v1, V2: v2}
@@ -80,15 +77,16 @@ func (b *builder) alone(name string, f report.Field) {
 	b.figure(s, n, b.cell(n, s))
 }
 
-// people counts users, each in one of the fields at most, and tells them apart by traits: a user has one value of
+// people counts users, each in most of the cells at most, and tells them apart by traits: a user has one value of
 // each when the window closes.
-func (b *builder) people(fields []report.Field, pool bool) {
+func (b *builder) people(fields []report.Field, most int) {
+	pool := b.Level == Pool
 	total, fewest := -1, maxDerived+1
 	for n, br := range b.c.Breakdowns(b.m) {
 		if _, trait := b.c.Dimension(b.m, br.Dims[0]); !trait || len(br.Dims) != 1 || pool && len(b.Families) > 0 {
 			continue
 		}
-		fam := b.family("by "+br.Dims[0], 1)
+		fam := b.family("by "+br.Dims[0], most)
 		values := 0
 		for v := range br.Props[0].Size() {
 			if slices.Contains(br.Props[0].NotPeople, br.Props[0].ValueName(v)) {
@@ -106,7 +104,7 @@ func (b *builder) people(fields []report.Field, pool bool) {
 	}
 	own := total < 0
 	if own {
-		total = b.family("total", 1)
+		total = b.family("total", most)
 	}
 	for i, f := range fields {
 		s := b.series(f, 0, 0, 0)

@@ -16,12 +16,12 @@
 //
 //	kind          window      families (strict)                                  pool
 //	active_users  4w          each breakdown by one trait                        the first such breakdown, 12w
-//	lifecycle     4w          new, retained, resurrected, dormant; by one trait  –
+//	lifecycle     4w          new, retained, resurrected, dormant; by one trait  the same of three windows, 12w
 //	retention     12w         still active in week 4 after the first, or not     the same
 //	funnel        4w          last step reached; time band; split × last step    last step reached, 12w
-//	stickiness    rolling28   bins of L28                                        the same
+//	stickiness    rolling28   bins of L28                                        –
 //	adoption      rolling28   eligible; of each feature tried, adopted, habitual tried, at most 3 features
-//	seats         rolling28   active; peak                                       active
+//	seats         rolling28   active; peak                                       –
 //
 // A total is the sum of the smallest breakdown's cells when these are at most 8, else a family of its own. Steps
 // of a funnel are made of "reached this one last", rungs of a ladder of "this one and no higher". Pooled
