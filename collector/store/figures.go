@@ -129,6 +129,26 @@ type FigurePage struct {
 	Next string
 }
 
+// PoolQuery asks for sums of noised figures of blocks of 12 weeks; empty fields match all.
+type PoolQuery struct {
+	Measure      string
+	Environments []string
+	From, To     int64 // civil days of the blocks' starts, both included; 0 = open
+}
+
+// PoolRow is one figure of one block, its noised values added up over installations.
+type PoolRow struct {
+	Measure  string
+	Hash     string
+	Kind     string
+	Field    report.Field
+	Dims     map[string]string
+	Start    int64 // civil day of the block of 12 weeks
+	Accounts int   // distinct ones that told it with noise
+	Sites    int   // installations
+	Sum      float64
+}
+
 // Periods of roll-ups.
 const (
 	Weekly  = report.Week

@@ -138,6 +138,13 @@ type Measurements interface {
 	Backlog(ctx context.Context, account, installation string, now time.Time) ([]Backlog, error)
 }
 
+// Pool adds noised figures up over sites.
+type Pool interface {
+	// Pooled are the sums of every figure that has noise in a block of 12 weeks, by measure, definition, start, dimensions (the total first) and field.
+	// Figures of the same block in another form are not in them.
+	Pooled(ctx context.Context, q PoolQuery) ([]PoolRow, error)
+}
+
 // Troubles are what did not arrive as it should.
 type Troubles interface {
 	// Quarantine lists refused and poisoned batches, newest first.

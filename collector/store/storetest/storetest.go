@@ -30,6 +30,7 @@ type Store interface {
 	store.Accounts
 	store.Fleet
 	store.Measurements
+	store.Pool
 	store.Troubles
 	store.Writer
 	store.Arrivals
@@ -62,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"installations filter, rank and page", fleet},
 		{"coverage counts each installation once", coverage},
 		{"backlog", backlog},
+		{"noised blocks are added up", pooled},
 		{"troubles", troubles},
 		{"users and secrets", secrets},
 	} {
