@@ -2,7 +2,8 @@
 // through their small interfaces, and runs them.
 //
 //	product ──HTTP──▶ intake ─▶ journal ─▶ site{ measure ─▶ egress ─▶ shelf } ─▶ outbox ─▶ uplink ══▶ collector
-//	targets ◀─probe─────────────┘              │      ▲                             │          │
+//	         ──UDP───▶ statsd ───┤
+//	targets ◀─probe, scrape─────┘              │      ▲                             │          │
 //	                   vault ─seals─▶ journal, checkpoint   consent ◀── control ◀── cli   └─▶ ledger ◀┘
 //	                                           └────▶ console
 //
@@ -35,6 +36,8 @@ import (
 	"github.com/fieldpost/fieldpost/agent/footprint"
 	"github.com/fieldpost/fieldpost/agent/identity"
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/scrape"
+	"github.com/fieldpost/fieldpost/agent/intake/statsd"
 	"github.com/fieldpost/fieldpost/agent/journal"
 	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/agent/measure/history"
@@ -73,6 +76,8 @@ type Agent struct {
 	journal   *journal.Journal // nil in a simulated state: the recorded file is the journal
 	uplink    *uplink.Client   // nil when not enrolled
 	probes    *probe.Runner
+	scrapes   *scrape.Runner
+	statsd    *statsd.Server // nil: off
 	clock     *intake.Clock
 	words     atomic.Pointer[intake.Vocabulary]
 	running   atomic.Bool
@@ -299,6 +304,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	run("measuring", a.tail)
 	run("clock", a.tick)
 	run("probes", a.probes.Run)
+	run("scrape", a.scrapes.Run)
+	if listeners.statsd != nil {
+		run("statsd", func(ctx context.Context) error { return a.statsd.Serve(ctx, listeners.statsd) })
+	}
 	run("delivery", a.deliver)
 	run("footprint", a.trim)
 	a.log.Info("agent is running", "listen", listeners.intake.Addr().String(), "console", a.cfg.Settings.Console)
@@ -329,7 +338,10 @@ func (a *Agent) trim(ctx context.Context) error {
 	return nil
 }
 
-type listeners struct{ intake, console, control net.Listener }
+type listeners struct {
+	intake, console, control net.Listener
+	statsd                   *net.UDPConn
+}
 
 func (a *Agent) listen() (l listeners, err error) {
 	open := func(what, addr string) net.Listener {
@@ -347,6 +359,9 @@ func (a *Agent) listen() (l listeners, err error) {
 		l.console = open("console", a.cfg.Settings.Console)
 	}
 	if err == nil {
+		l.statsd, err = a.listenStatsD()
+	}
+	if err == nil {
 		l.control, err = control.Listen(a.cfg.Settings.State)
 	}
 	if err != nil {
@@ -354,6 +369,9 @@ func (a *Agent) listen() (l listeners, err error) {
 			if n != nil {
 				n.Close()
 			}
+		}
+		if l.statsd != nil {
+			l.statsd.Close()
 		}
 	}
 	return l, err

@@ -56,6 +56,7 @@ func (a *Agent) Status(context.Context) (control.Status, error) {
 			s.Checks = append(s.Checks, control.Check{ID: p.ID, Target: p.Target, At: p.At.UTC(), Up: p.Up, Detail: p.Detail, TookMS: float64(p.Took.Microseconds()) / 1000})
 		}
 	}
+	a.sampled(&s)
 	s.Warnings = append(s.Warnings, a.warnings(s, d)...)
 	return s, nil
 }
@@ -95,6 +96,7 @@ func (a *Agent) warnings(s control.Status, d delivery) (out []control.Warning) {
 	if err := a.ledger.Damage(); err != nil {
 		add("ledger_damaged", err.Error(), "fieldpost-agent ledger --verify")
 	}
+	sampleWarnings(s, add)
 	o := a.outbox.Counts()
 	if o.OverLimit > 0 {
 		add("outbox_full", fmt.Sprintf("%d figures found no room to wait in", o.OverLimit), "outbox_max: a larger size, or restore the connection")

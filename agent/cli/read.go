@@ -96,6 +96,12 @@ func humanStatus(w io.Writer, s control.Status) {
 		}
 		row("Check "+c.ID, "%s (%s, %.0f ms)", up, c.Target, c.TookMS)
 	}
+	for _, c := range s.Scrapes {
+		row("Scrape "+c.Name, "%s", scraped(c))
+	}
+	if d := s.StatsD; d != nil {
+		row("StatsD", "%s values on %s = %s journaled + %s pending + %s lost + %s", thousands(d.Values), d.Listen, thousands(d.Journaled), thousands(d.Pending), thousands(d.Lost), reasons(d.Refused))
+	}
 	t.Flush()
 	for _, x := range s.Warnings {
 		fmt.Fprintf(w, "! %s (%s)\n  Try: %s\n", clean(x.Cause), x.Code, clean(x.Remedy))
@@ -103,6 +109,16 @@ func humanStatus(w io.Writer, s control.Status) {
 	if s.Request {
 		fmt.Fprintln(w, "The vendor asks for more: fieldpost-agent catalog diff")
 	}
+}
+
+func scraped(c control.Scrape) string {
+	switch {
+	case c.Idle:
+		return "not asked: nothing that is on reads a metric (" + c.Target + ")"
+	case !c.OK:
+		return "FAILS: " + c.Detail + " (" + c.Target + ")"
+	}
+	return fmt.Sprintf("%d samples (%s, %.0f ms)", c.Samples, c.Target, c.TookMS)
 }
 
 func (a *app) queryCmd() *cobra.Command {

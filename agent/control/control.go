@@ -125,6 +125,8 @@ type Status struct {
 	Paused   bool                `json:"paused"`
 	Request  bool                `json:"request"` // a catalog asks for more and waits for a decision
 	Checks   []Check             `json:"checks"`
+	Scrapes  []Scrape            `json:"scrapes,omitempty"`
+	StatsD   *StatsD             `json:"statsd,omitempty"` // nil: off, or the agent is not running
 	Delivery Delivery            `json:"delivery"`
 	Events   Counts              `json:"events"`
 	Samples  Counts              `json:"samples"`
@@ -349,4 +351,35 @@ type Sent struct {
 	Bytes   int       `json:"bytes"`
 	Left    int       `json:"left"` // batches that still wait
 	At      time.Time `json:"at"`
+}
+
+// Scrape is what is known of a page of metrics that the agent reads.
+type Scrape struct {
+	Name    string            `json:"name"`
+	Target  string            `json:"target"` // without its query
+	At      time.Time         `json:"at"`
+	OK      bool              `json:"ok"`
+	Idle    bool              `json:"idle,omitempty"` // not asked: nothing that is on reads a metric
+	Detail  string            `json:"detail,omitempty"`
+	TookMS  float64           `json:"took_ms"`
+	Bytes   int               `json:"bytes"`
+	Samples int               `json:"samples"` // of the newest page
+	Refused map[string]uint64 `json:"refused"` // of the newest page, by reason
+	Scrapes uint64            `json:"scrapes"`
+	Failed  map[string]uint64 `json:"failed"` // of all scrapes, by reason
+}
+
+// StatsD adds up since the agent's start: values = journaled + pending + lost + the sum of refused.
+type StatsD struct {
+	Listen    string            `json:"listen"`
+	Datagrams uint64            `json:"datagrams"`
+	Values    uint64            `json:"values"`
+	Journaled uint64            `json:"journaled"`
+	Pending   uint64            `json:"pending"` // added up, and on disk with the next flush
+	Lost      uint64            `json:"lost"`
+	Refused   map[string]uint64 `json:"refused"`
+	Sets      uint64            `json:"sets"`           // of the refused
+	Events    uint64            `json:"events"`         // not read
+	Checks    uint64            `json:"service_checks"` // not read
+	Dropped   uint64            `json:"dropped"`        // datagrams the system had no room for
 }
