@@ -80,6 +80,7 @@ func TestBodiesOfOtherSDKs(t *testing.T) {
 		"analytics.js": {"/v1/t", `{"timestamp":"2026-03-02T11:59:58.123Z","integrations":{"Segment.io":true},"anonymousId":"9b2e","type":"track","event":"Workflow Saved","properties":{},"userId":null,
 			"context":{"page":{"path":"/"},"userAgent":"x","locale":"de"},"messageId":"ajs-next-1","writeKey":"k","sentAt":"2026-03-02T11:59:58.200Z","_metadata":{"bundled":["Segment.io"]}}`, ""},
 		"analytics-python": {"/v1/batch", `{"batch": [{"integrations": {}, "anonymousId": null, "timestamp": "2026-03-02T11:59:58.123456+00:00", "context": {"library": {"name": "analytics-python"}}, "type": "track", "userId": "u", "event": "Workflow Saved", "properties": {"steps": 3}, "messageId": "5f4e"}], "sentAt": "2026-03-02T11:59:59.123456+00:00", "writeKey": "k"}`, ""},
+		"rudder-sdk-node":  {"/v1/batch", `{"batch":[{"type":"identify","userId":"u","context":{"traits":{"role":"admin"},"library":{"name":"analytics-node","version":"3.0.13"}},"channel":"server","_metadata":{"nodeVersion":"22.1.0"},"originalTimestamp":"2026-03-02T11:59:58.123Z","messageId":"m","sentAt":"2026-03-02T11:59:59.000Z"}],"timestamp":"2026-03-02T11:59:59.000Z","sentAt":"2026-03-02T11:59:59.000Z"}`, "Basic azo="},
 		"analytics-ruby":   {"/v1/batch", `{"sentAt":"2026-03-02T12:59:59.000+01:00","batch":[{"userId":"u","event":"Workflow Saved","type":"track","timestamp":"2026-03-02T12:59:58.000+01:00","messageId":"1"}]}`, "Basic azo="},
 		"analytics-java":   {"/v1/batch", `{"batch":[{"type":"track","messageId":"m","timestamp":"2026-03-02T11:59:58.123+0000","userId":"u","event":"Workflow Saved"}],"sentAt":"2026-03-02T11:59:59.000+0000","context":{},"sequence":1,"writeKey":"k"}`, ""},
 		"analytics-php":    {"/v1/batch", `{"batch":[{"userId":"u","event":"Workflow Saved","type":"track","timestamp":"2026-03-02T11:59:58+00:00","messageId":"m","properties":[]}],"sentAt":"2026-03-02T11:59:59+00:00"}`, "Basic azo="},
@@ -91,7 +92,7 @@ func TestBodiesOfOtherSDKs(t *testing.T) {
 			if status != 200 || answer != `{"success":true}` {
 				t.Fatalf("%d %s", status, answer)
 			}
-			if e := j.Records()[0].Events[0]; intaketest.Now().UnixNano()-e.Time > int64(3*time.Second) || !e.HasID {
+			if e := j.Records()[0].Events[0]; intaketest.Now().UnixNano()-e.Time > int64(3*time.Second) || e.Time == intaketest.Now().UnixNano() || !e.HasID || e.Type == record.Identify && len(e.Properties) != 1 {
 				t.Errorf("%+v", e)
 			}
 		})

@@ -4,8 +4,8 @@
 // What it takes, where it is strict and where it is not:
 //   - POST /v1/batch with {"batch":[…]}; POST /v1/identify, group, track, page, screen, alias with
 //     one event; and the short forms the browser library uses (/v1/b, i, g, t, p, s, a).
-//   - Content-Type application/json, text/plain (browsers send it to spare a preflight) or none;
-//     gzip or no Content-Encoding. 500 KiB a body, 32 KiB an event.
+//   - JSON, whether Content-Type says application/json, text/plain (browsers send it to spare a preflight),
+//     application/x-www-form-urlencoded (RudderStack's Node client) or nothing; gzip or no Content-Encoding. 500 KiB a body, 32 KiB an event.
 //   - A body that is not JSON is refused whole (400). Otherwise each event stands alone: the answer
 //     is 200 with the refused ones under "rejected", by index, with the name of
 //     the reason as code. Events that are off at this site are not listed: nothing is wrong
@@ -94,7 +94,7 @@ func (d *Door) Accepts(h http.Header) *intake.Refusal {
 	}
 	media, params, err := mime.ParseMediaType(given)
 	charset := strings.ToLower(params["charset"])
-	if err == nil && (media == "application/json" || media == "text/plain") && (charset == "" || charset == "utf-8") {
+	if err == nil && (media == "application/json" || media == "text/plain" || media == "application/x-www-form-urlencoded") && (charset == "" || charset == "utf-8") {
 		return nil
 	}
 	return &intake.Refusal{Status: 415, Code: intake.CodeContentType, Message: "the content type is not known", Hint: "Try: application/json"}
