@@ -89,13 +89,11 @@ func Product(a, b record.Decimal) Wide {
 	h3, l3 := bits.Mul64(ah, bh)
 	var c, d uint64
 	w[1], c = bits.Add64(w[1], l1, 0)
-	w[2], c = bits.Add64(h1, 0, c)
-	w[3] = c
+	w[2] = h1 + c // the upper half of a product is never full
 	w[1], d = bits.Add64(w[1], l2, 0)
 	w[2], d = bits.Add64(w[2], h2, d)
-	w[3] += d
-	w[2], d = bits.Add64(w[2], l3, 0)
-	w[3] += h3 + d
+	w[2], c = bits.Add64(w[2], l3, 0)
+	w[3] = h3 + c + d
 	if (a.Mantissa < 0) != (b.Mantissa < 0) {
 		w.negate()
 	}

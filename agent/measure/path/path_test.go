@@ -401,3 +401,89 @@ func TestExactProductsOfDecimals(t *testing.T) {
 		t.Errorf("the sum is %v, not %v", sum.Float(), f)
 	}
 }
+
+func TestAMergeCountsNothingTwice(t *testing.T) {
+	f, cal := newFlow(Config{Steps: 2, Grace: day, Keep: 5}), calendar.New(time.UTC)
+	minute := hour / 60
+	for i := range int64(4) {
+		f.Add(cal, 1, 10*minute*i, 0, 10*minute*i)
+	}
+	f.Add(cal, 1, 5*day, 0, 5*day) // thinned: three transitions are counted
+	f.Add(cal, 2, 25*minute, 1, 5*day)
+	f.merge(2, 1)
+	n := uint64(0)
+	f.Between(0, 100, 0, 100*day, func(_ uint32, _, _ int, k uint64) { n += k })
+	if n != 3 || f.total != len(f.users[1].m) {
+		t.Errorf("%d transitions of %d matches", n, f.total)
+	}
+}
+
+func TestTooManyMatchesOfAUserAreRefused(t *testing.T) {
+	f := newFunnel(Config{Steps: 2, Window: hour, Grace: day})
+	for i := range int64(Most) {
+		if !f.Add(Match{Steps: 1, Time: i}, i) {
+			t.Fatalf("match %d is refused", i)
+		}
+	}
+	if f.Add(Match{Steps: 1, Time: Most}, Most) || !f.Add(Match{User: 1, Steps: 1, Time: Most}, Most) {
+		t.Error("one too many is taken, or the limit is not the user's own")
+	}
+}
+
+func TestHashTellsValuesApartNotSpellings(t *testing.T) {
+	n := func(m int64, e uint8) uint64 {
+		return Hash(&record.Value{Number: record.Decimal{Mantissa: m, Exponent: e}}, 0, true)
+	}
+	if n(80, 1) != n(8, 0) || n(0, 9) != n(0, 0) || n(-5, 0) == n(5, 0) || n(8, 1) == n(8, 0) {
+		t.Error("numbers are not told apart, or by how they are written")
+	}
+	if Hash(nil, 3, false) == Hash(nil, 4, false) || Hash(nil, 3, false) == 3 {
+		t.Error("indexes")
+	}
+}
+
+// FuzzLoad: what cannot be read is an error, and what can is written back as the same bytes.
+func FuzzLoad(f *testing.F) {
+	states := func() []*State {
+		c := Config{Steps: 3, Window: day, Correlate: true, Grace: day}
+		return []*State{{Funnel: newFunnel(c)}, {Flow: newFlow(Config{Steps: 3, Grace: day, Keep: 2})}, {Sums: &Moments{days: map[int64]map[sumKey]*Sums{}}}}
+	}
+	for i, s := range states() {
+		for j := range int64(3) {
+			switch {
+			case s.Funnel != nil:
+				s.Funnel.Add(Match{User: uint32(j % 2), Time: j * day, Steps: 1 << j, Before: true, Key: 7}, j*day)
+			case s.Flow != nil:
+				s.Flow.Add(calendar.New(time.UTC), 0, j*hour/4, int(j), j*day)
+			default:
+				s.Sums.Add(j, uint32(j), 0, record.Decimal{Mantissa: -j}, record.Decimal{Mantissa: 5})
+			}
+		}
+		w := &wire.Writer{}
+		s.Save(w)
+		f.Add(i, w.B)
+	}
+	f.Fuzz(func(t *testing.T, kind int, b []byte) {
+		if kind < 0 || kind > 2 {
+			return
+		}
+		s, r := states()[kind], wire.NewReader(b)
+		if s.Load(r, 3, 2); r.Err() != nil || r.Left() > 0 {
+			return
+		}
+		w := &wire.Writer{}
+		s.Save(w)
+		again, r := states()[kind], wire.NewReader(w.B)
+		again.Load(r, 3, 2)
+		x := &wire.Writer{}
+		again.Save(x)
+		if r.Err() != nil || r.Left() > 0 || !slices.Equal(w.B, x.B) {
+			t.Fatalf("%x is written as %x, then %x: %v", b, w.B, x.B, r.Err())
+		}
+		if s.Funnel != nil {
+			s.Funnel.Entries(0, math.MaxInt64/2, math.MaxInt64/2, func(Entry) {})
+			s.Merge(1, 0)
+			s.Prune(calendar.New(time.UTC), 3, 9*day)
+		}
+	})
+}

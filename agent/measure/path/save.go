@@ -175,7 +175,7 @@ func (m *Moments) save(w *wire.Writer) {
 			return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo))
 		}) {
 			s := m.days[day][k]
-			w.Uint(uint64(k.user) + 1&0xffffffff) // 0: nobody
+			w.Uint((uint64(k.user) + 1) & 0xffffffff) // 0: nobody
 			w.Uint(uint64(k.combo))
 			w.Uint(s.N)
 			s.X.Save(w)
