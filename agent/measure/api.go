@@ -28,6 +28,8 @@ type Config struct {
 	// SimpleLocal: the unenrolled replay. run.Everything() is measured without a statement, and
 	// the first catalog that Catalog("first record's prefix") finds is in force at once.
 	SimpleLocal bool
+	// Workdays are the days on which the site works, by time.Weekday; none: Monday to Friday.
+	Workdays [7]bool
 	// Facts of the program itself: agent.version, agent.os, agent.arch.
 	Facts map[string]string
 	// Past gives back closed windows that were dropped with DropClosed. May be nil.
@@ -50,7 +52,10 @@ type Window struct {
 	Measure int              // index into Catalog.Measures
 	Grain   report.Grain
 	Start   int64 // as in report.Cell
-	Closed  int64 // unix ns: the moment it was due to close
+	// Offset of the figure of a cohort, in weeks; 0 the cohort's size. Each comes in a window of
+	// its own, with the cohort's Start. Other kinds: 0.
+	Offset int
+	Closed int64 // unix ns: the moment it was due to close
 	// Cells are exact: totals always (zero where nothing happened), breakdown values only
 	// where they are not zero. Sorted by Series.Compare.
 	Cells []report.Cell
@@ -158,7 +163,10 @@ type Accounting struct {
 	AliasRefused, AliasIgnored uint64
 	// StreamsRefused counts samples of streams beyond the limit; they are OverValue in Samples.
 	StreamsRefused uint64
-	Since          int64 // unix ns of the first record; 0 when there was none
+	// UsersRefused counts events and identifies of users for whom there was no more room
+	// (people.Limit); their events count under no user.
+	UsersRefused uint64
+	Since        int64 // unix ns of the first record; 0 when there was none
 }
 
 // BurnPair is one pair of windows of a burn rate alert.

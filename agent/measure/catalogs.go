@@ -60,12 +60,12 @@ func (f *Fold) rerun() {
 	}
 	if had && len(f.runs) == 0 {
 		// run.Everything() is off: nothing stays known, and history begins again.
-		f.w.People, f.w.Started = people.New(), run.NoDay
+		f.w.People, f.w.Started, f.w.Began = people.New(), run.NoDay, 0
 		clear(f.streams)
 	}
 	f.due = slices.DeleteFunc(f.due, func(d due) bool { return d.run != 0 && f.run(d.run) == nil })
 	slices.SortFunc(f.due, compareDue) // a sorted slice is a heap
-	f.needPeople = slices.ContainsFunc(f.runs, func(r *run.Run) bool { return r.People != nil || r.HasUserFact() })
+	f.needPeople = slices.ContainsFunc(f.runs, reads)
 	if len(f.runs) > 0 && !slices.ContainsFunc(f.due, func(d due) bool { return d.run == 0 }) {
 		day := f.w.Cal.Day(f.now) + 1
 		f.push(due{at: f.w.Cal.Begin(day), start: day})

@@ -14,10 +14,13 @@ import (
 // close closes a window that is due and enters the next of its chain.
 func (f *Fold) close(r *run.Run, d due) {
 	s := &r.Spans[d.grain]
-	if s.Covers(d.grain, d.start) {
+	switch {
+	case r.M.Kind == catalog.Retention:
+		f.cohorts(r, d)
+	case s.Covers(d.grain, d.start):
 		cells, zero := f.w.Cells(r, d.grain, d.start)
 		if d.grain == report.Rolling28 && filled(r.M) {
-			_, zero = f.w.Cells(r, report.Day, d.start) // its range is that of the days
+			zero = f.w.Quiet(r, d.start) // its range is that of the days
 		}
 		f.emit(r, d, cells, zero)
 	}
@@ -37,21 +40,23 @@ func (f *Fold) close(r *run.Run, d due) {
 func (f *Fold) chain(r *run.Run, d due) {
 	s := &r.Spans[d.grain]
 	s.Next = calendar.Next(d.grain, d.start)
-	if calendar.FirstOf(d.grain, s.Next) >= s.Until {
+	end := calendar.FirstOf(d.grain, s.Next) >= s.Until
+	if r.M.Kind == catalog.Retention {
+		end = r.CohortsEnd(s.Next)
+	}
+	if end {
 		s.Done = true
 		return
 	}
-	_, end := f.w.Cal.Span(d.grain, s.Next)
-	f.push(due{at: end + r.Grace, mi: r.Mi, run: r.ID, grain: d.grain, start: s.Next})
+	_, over := f.w.Cal.Span(d.grain, s.Next)
+	f.push(due{at: over + r.Grace, mi: r.Mi, run: r.ID, grain: d.grain, start: s.Next})
 }
 
 // tidy drops what no open window needs.
 func (f *Fold) tidy(r *run.Run, d due) {
 	switch {
 	case r.People != nil:
-		if d.grain == report.Day || r.M.Kind == catalog.Lifecycle || r.Path != nil {
-			r.Prune(&f.w)
-		}
+		r.Prune(&f.w)
 	case r.Traffic == nil:
 	case d.grain == report.FiveMinutes && r.Traffic.Burn != nil:
 		for start := range r.Traffic.Burn {
@@ -93,7 +98,7 @@ func (f *Fold) emit(r *run.Run, d due, cells []report.Cell, zero bool) {
 func allZero(cells []report.Cell) bool {
 	for i := range cells {
 		switch cells[i].Field {
-		case report.Sketch, report.Buckets:
+		case report.Sketch, report.Buckets, report.Workdays:
 		case report.Last, report.Min, report.Max, report.Mean, report.Increase, report.Since, report.Unseen:
 			return false // a sample of 0 is not nothing
 		default:

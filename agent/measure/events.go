@@ -1,6 +1,9 @@
 package measure
 
 import (
+	"slices"
+	"time"
+
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/record"
@@ -39,6 +42,11 @@ func (f *Fold) event(p *plan, e *record.Event) record.Reason {
 		f.alias(e)
 	case record.Group:
 		for i := range e.Properties {
+			for _, sf := range p.seats {
+				if sf.pos == e.Properties[i].Property {
+					run.Learn(sf.to, f.w.Cal.Day(f.now), run.Decimal(e.Properties[i].Number))
+				}
+			}
 			for _, ff := range p.groups {
 				if ff.pos == e.Properties[i].Property {
 					f.learn(ff.r, text(ff.p, &e.Properties[i]))
@@ -58,7 +66,11 @@ func (f *Fold) activity(src *source, e *record.Event) {
 		if id, fresh = f.w.People.Touch(e.User, e.Time, f.remember()); fresh {
 			f.fresh(id)
 		}
-		f.w.People.Active(id, e.Time, int32(day))
+		if id == people.Nobody {
+			f.acc.UsersRefused++
+		} else {
+			f.w.People.Active(id, e.Time, int32(day))
+		}
 	}
 	for i := range src.feeds {
 		fd := &src.feeds[i]
@@ -66,9 +78,12 @@ func (f *Fold) activity(src *source, e *record.Event) {
 		if !ok {
 			continue
 		}
-		if fd.R.People != nil {
+		switch {
+		case fd.R.People != nil:
 			f.w.AddPerson(fd, e, id, day, combo)
-		} else {
+		case fd.R.Fact != nil:
+			f.firstTime(fd.R, e, id)
+		default:
 			f.addTraffic(fd, e, id, combo)
 		}
 	}
@@ -77,6 +92,19 @@ func (f *Fold) activity(src *source, e *record.Event) {
 		if v := run.Find(e.Properties, int(ff.pos)); v != nil {
 			f.learn(ff.r, text(ff.p, v))
 		}
+	}
+}
+
+// firstTime notes a match of a measure of kind first_time. An event that came later and happened
+// earlier can make the time shorter, never longer.
+func (f *Fold) firstTime(r *run.Run, e *record.Event, id uint32) {
+	if !r.Counts(f.w.People, id) {
+		return
+	}
+	bands := run.FactValues(r.M)
+	band := run.FirstBand(time.Duration(max(0, e.Time-f.w.Began)))
+	if !r.Fact.Known || band < slices.Index(bands, r.Fact.Value) {
+		f.learn(r, bands[band])
 	}
 }
 
@@ -92,6 +120,10 @@ func (f *Fold) identify(p *plan, e *record.Event) {
 		return
 	}
 	id, fresh := f.w.People.Touch(e.User, f.now, f.remember())
+	if id == people.Nobody {
+		f.acc.UsersRefused++
+		return
+	}
 	if fresh {
 		f.fresh(id)
 	}

@@ -43,6 +43,7 @@ type Fold struct {
 	ended    []rangeOf // spans of runs that are no more
 
 	plans      map[[8]byte]*plan
+	forgot     uint64 // how many users were forgotten since New or Load
 	needPeople bool
 	loaded     bool // from a checkpoint, perhaps by a newer program: its facts are looked at again
 }
@@ -97,8 +98,11 @@ func New(cfg Config) *Fold {
 	if cfg.Remember == 0 {
 		cfg.Remember = DefaultRemember
 	}
+	if cfg.Workdays == [7]bool{} {
+		cfg.Workdays = [7]bool{time.Monday: true, time.Tuesday: true, time.Wednesday: true, time.Thursday: true, time.Friday: true}
+	}
 	return &Fold{
-		w: run.World{Cal: calendar.New(cfg.Zone), People: people.New(), Bins: series.NewBins(), Started: run.NoDay}, cfg: cfg,
+		w: run.World{Workdays: cfg.Workdays, Cal: calendar.New(cfg.Zone), People: people.New(), Bins: series.NewBins(), Started: run.NoDay}, cfg: cfg,
 		acc: Accounting{LateFor: map[string]uint64{}}, now: math.MinInt64, nextRun: 1,
 		streams: map[streamKey]*series.Stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
 	}
@@ -167,6 +171,8 @@ func (f *Fold) Apply(no uint64, r *record.Record) error {
 		if cat := f.catalog(prefix); cat != nil && len(r.Data) == 32 {
 			f.adopt(cat)
 		}
+	case record.Forget:
+		f.Forget(string(r.Data))
 	case record.Zone:
 		if zone, err := time.LoadLocation(string(r.Data)); err == nil && len(r.Data) > 0 {
 			f.changeZone(zone)
@@ -207,7 +213,7 @@ func (f *Fold) request(r *record.Record) {
 		return
 	}
 	if f.w.Started == run.NoDay && p.anyOn && (len(r.Events) > 0 || r.RefusedEvents.Total() > r.RefusedEvents[record.Off]) {
-		f.w.Started = f.w.Cal.Day(r.Received)
+		f.w.Started, f.w.Began = f.w.Cal.Day(r.Received), r.Received
 	}
 	for i := range r.Events {
 		f.acc.Events[f.event(p, &r.Events[i])]++
@@ -320,6 +326,12 @@ func (f *Fold) Known(now int64) int {
 func (f *Fold) Seen(now int64, within time.Duration) int { return f.knownSince(now - int64(within)) }
 
 func (f *Fold) knownSince(since int64) (n int) {
+	f.people(since, func(uint32) { n++ })
+	return n
+}
+
+// people calls fn for everybody known since then who is not under not_people.
+func (f *Fold) people(since int64, fn func(id uint32)) {
 	var of *run.Run // any: they all leave out the same people
 	for _, r := range f.runs {
 		if r.Cat == f.adopted {
@@ -329,20 +341,25 @@ func (f *Fold) knownSince(since int64) (n int) {
 	}
 	f.w.People.Known(since, func(id uint32) {
 		if of == nil || !of.Excluded(f.w.People, id) {
-			n++
+			fn(id)
 		}
 	})
-	return n
 }
 
-// Forget takes the user's name and what hangs on it out of the dictionary; figures of open
-// windows keep counting somebody without a name. It is not a journal record: the caller
-// writes a checkpoint at once and trims the journal.
+// Forget takes the user's names out of the dictionary. Open windows keep counting somebody without
+// a name: a number that is given to nobody before the last of them has closed. Applying a record of
+// kind Forget does the same; the caller writes a checkpoint at once and trims the journal.
 func (f *Fold) Forget(user string) bool {
 	ok := f.w.People.Forget(user)
+	if ok {
+		f.forgot++
+	}
 	f.userFacts()
 	return ok
 }
+
+// Forgotten is how many users were forgotten since New or Load.
+func (f *Fold) Forgotten() uint64 { return f.forgot }
 
 // Started is the civil day from which knowledge of users is counted; false before the first event.
 func (f *Fold) Started() (day int64, ok bool) { return f.w.Started, f.w.Started != run.NoDay }

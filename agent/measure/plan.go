@@ -19,6 +19,7 @@ type plan struct {
 	probes  []source // by Result.Probe
 	traits  []traitFeed
 	groups  []factFeed
+	seats   []seatFeed
 	facts   []factFeed // resource attributes
 	anyOn   bool
 }
@@ -35,6 +36,12 @@ type factFeed struct {
 	r   *run.Run
 	pos uint16
 	p   *catalog.Property
+}
+
+// seatFeed is a group trait that says how many seats there are.
+type seatFeed struct {
+	pos uint16
+	to  *[]run.Bought
 }
 
 type traitFeed struct {
@@ -143,6 +150,17 @@ func (p *plan) add(r *run.Run) {
 			p.addSteps(r, id)
 		}
 	default:
+		if r.M.Kind == catalog.Adoption {
+			for i := range r.M.Features {
+				for _, id := range r.M.Features[i].Events {
+					p.addEvent(r, id, r.M.Features[i].Where, run.Feed{Part: uint32(i + 1)})
+				}
+			}
+		}
+		if r.People != nil && r.People.Seats != nil {
+			p.addSeats(r.M.Purchased, &r.People.Seats.Purchased)
+			p.addSeats(r.M.Assigned, &r.People.Seats.Assigned)
+		}
 		var done []string
 		for _, id := range r.M.Events {
 			if !slices.Contains(done, id) {
@@ -150,6 +168,12 @@ func (p *plan) add(r *run.Run) {
 				p.addEvent(r, id, r.M.Where, run.Feed{})
 			}
 		}
+	}
+}
+
+func (p *plan) addSeats(trait string, to *[]run.Bought) {
+	if pr, pos := catalog.Find(p.cat.GroupTraits, trait); pr != nil && pr.IsNumber {
+		p.seats = append(p.seats, seatFeed{uint16(pos), to})
 	}
 }
 

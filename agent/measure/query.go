@@ -28,6 +28,7 @@ var (
 // asked is a query made ready.
 type asked struct {
 	Query
+	cat      *catalog.Catalog
 	from, to int64
 	spans    map[uint32]run.Span // of each run, at the grain, open windows included
 	order    []ordered
@@ -47,6 +48,7 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 		return nil, err
 	}
 	have := map[spanKey]bool{}
+	cohorts := map[uint32]map[int64][]report.Cell{}
 	take := func(s Stored) error {
 		if s.Measure != q.Measure || s.Grain != q.Grain || s.Start < a.from || s.Start > a.to {
 			return nil
@@ -55,7 +57,15 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 		if cat == nil {
 			return nil // its catalog is gone: the cells cannot be named
 		}
-		if m, _ := cat.Measure(s.Measure); m != nil && f.inRange(a, s.Run, m, s.Start) {
+		m, _ := cat.Measure(s.Measure)
+		if m != nil && m.Kind == catalog.Retention {
+			if cohorts[s.Run] == nil {
+				cohorts[s.Run] = map[int64][]report.Cell{}
+			}
+			cohorts[s.Run][s.Start] = append(cohorts[s.Run][s.Start], s.Cells...)
+			return nil
+		}
+		if m != nil && f.inRange(a, s.Run, m, s.Start) {
 			have[spanKey{s.Run, s.Start}] = true
 			a.add(cat, m, s.Start, s.Cells, true)
 		}
@@ -73,6 +83,10 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 		if err := p.Each(take); err != nil {
 			return nil, err
 		}
+	}
+	if m, _ := a.cat.Measure(q.Measure); m.Kind == catalog.Retention {
+		f.queryCohorts(a, cohorts)
+		return a.sorted(), nil
 	}
 	for _, r := range f.runs {
 		if r.M.ID == q.Measure {
@@ -117,6 +131,7 @@ func (f *Fold) check(a *asked) error {
 	if len(a.By) > 0 && breakdownOf(m, a.By) == 0 {
 		return fmt.Errorf("%w: %s by %s", ErrBreakdown, a.Measure, strings.Join(a.By, ", "))
 	}
+	a.cat = cat
 	var err error
 	if a.from, err = bound(a.Grain, a.From, math.MinInt64, false); err != nil {
 		return err
@@ -171,7 +186,7 @@ func (f *Fold) inRange(a *asked, id uint32, m *catalog.Measure, start int64) boo
 // filled reports whether a measure's totals have zero lines.
 func filled(m *catalog.Measure) bool {
 	switch m.Kind {
-	case catalog.Count, catalog.ActiveUsers, catalog.Lifecycle, catalog.Funnel:
+	case catalog.Count, catalog.ActiveUsers, catalog.Lifecycle, catalog.Funnel, catalog.Stickiness, catalog.Adoption, catalog.Seats:
 		return true
 	}
 	return false
@@ -184,7 +199,12 @@ func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 		return f.opensPath(r, g)
 	case r.People != nil && g.Civil():
 		seen, today := map[int64]bool{}, f.w.Cal.Day(f.now)
-		for d := range r.People.Days {
+		for _, w := range r.People.Book.Rests() {
+			if w.Grain == g {
+				seen[w.Start] = true
+			}
+		}
+		for _, d := range r.People.Book.Days() {
 			last := d
 			if g == report.Rolling28 {
 				last = d + 27
@@ -220,7 +240,14 @@ func (f *Fold) spanNow(a *asked, id uint32) run.Span {
 	s := run.Everything()
 	if r := f.run(id); r != nil {
 		s = r.Spans[a.Grain]
-		if filled(r.M) {
+		switch {
+		case r.M.Kind == catalog.Retention:
+			for _, d := range r.People.Book.Days() {
+				if !f.w.Quiet(r, d) {
+					s.Nonzero(report.CivilStart(a.Grain, d))
+				}
+			}
+		case filled(r.M):
 			look := a.Grain
 			if look == report.Rolling28 {
 				look = report.Day // its range is that of the days
@@ -229,7 +256,11 @@ func (f *Fold) spanNow(a *asked, id uint32) run.Span {
 				if start < s.Next && r.People != nil {
 					continue
 				}
-				if _, zero := f.w.Cells(r, look, start); !zero {
+				if a.Grain == report.Rolling28 {
+					if !f.w.Quiet(r, start) {
+						s.Nonzero(start)
+					}
+				} else if _, zero := f.w.Cells(r, look, start); !zero {
 					s.Nonzero(start)
 				}
 			}
@@ -286,7 +317,7 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run.Run, have map[spanKey]bool) {
 		default:
 			_, end := f.w.Cal.Span(a.Grain, start)
 			closed := r == nil || end+r.Grace <= f.now
-			a.line(start, nil, zeroValue(m), closed)
+			a.line(start, nil, zeroValue(m, a.Grain), closed)
 		}
 	}
 }
@@ -302,12 +333,15 @@ func (f *Fold) floor(g report.Grain, v int64) int64 {
 	return report.CivilStart(g, v)
 }
 
-func zeroValue(m *catalog.Measure) any {
+func zeroValue(m *catalog.Measure, g report.Grain) any {
 	switch m.Kind {
 	case catalog.Lifecycle:
 		return LifecycleValue{}
 	case catalog.Funnel:
 		return *newFunnelValue(m)
+	}
+	if v, ok := wholeValue(m, g, nil); ok {
+		return v
 	}
 	return int64(0)
 }
@@ -316,6 +350,10 @@ func zeroValue(m *catalog.Measure) any {
 func (a *asked) add(cat *catalog.Catalog, m *catalog.Measure, start int64, cells []report.Cell, closed bool) {
 	if m.Kind == catalog.Funnel {
 		a.addFunnel(cat, m, start, cells, closed)
+		return
+	}
+	if v, ok := wholeValue(m, a.Grain, cells); ok {
+		a.line(start, nil, v, closed)
 		return
 	}
 	b := 0
@@ -399,6 +437,8 @@ func valueOf(m *catalog.Measure, cells []report.Cell) any {
 		return CounterValue{v[report.Increase]}
 	case catalog.Histogram:
 		return HistogramValue{n(report.Count), v[report.Sum], series.DecodeBuckets(blob[report.Buckets])}
+	case catalog.FirstTime:
+		return FirstTimeValue{m.Listed(report.Value, 0)[n(report.Value)]}
 	case catalog.Fact:
 		p := catalog.Property{Values: run.FactValues(m)}
 		return FactValue{p.ValueName(uint16(n(report.Value))), time.Unix(n(report.Since), 0).UTC().Format(time.RFC3339)}

@@ -17,44 +17,78 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // magic begins a checkpoint; its last byte is the version.
-const magic = "fpfold\x00\x01"
+const magic = "fpfold\x00\x02"
 
 // ErrCheckpoint is wrapped by every error of Load.
 var ErrCheckpoint = errors.New("checkpoint cannot be used")
 
 // Save writes the state, closed windows included; the same state gives the same bytes.
-func (f *Fold) Save(out io.Writer) error { return f.save(out, f.Closed()) }
-
-// SaveOpen is Save without the closed windows the fold holds, for whoever keeps those elsewhere.
-func (f *Fold) SaveOpen(out io.Writer) error { return f.save(out, nil) }
-
-func (f *Fold) save(out io.Writer, packs []*Pack) error {
+func (f *Fold) Save(out io.Writer) error {
 	w := &wire.Writer{B: []byte(magic)}
+	sections, err := f.Sections()
+	if err != nil {
+		return err
+	}
+	packs := f.Closed()
+	sections = append(sections, wire.Section{Key: "closed", Write: func(w *wire.Writer) {
+		w.Uint(uint64(len(packs)))
+		for _, p := range packs {
+			p.Save(w)
+		}
+	}})
+	w.Uint(uint64(len(sections)))
+	for _, s := range sections {
+		var part wire.Writer
+		s.Write(&part)
+		w.String(s.Key)
+		w.Bytes(part.B)
+	}
+	sum := crc32.Checksum(w.B, crc32.MakeTable(crc32.Castagnoli))
+	w.Raw([]byte{byte(sum), byte(sum >> 8), byte(sum >> 16), byte(sum >> 24)})
+	if _, err := out.Write(w.B); err != nil {
+		return fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Sections are the parts of the state that can be saved one by one, without closed windows: most do
+// not change from one minute to the next. LoadSections takes them all.
+func (f *Fold) Sections() (out []wire.Section, err error) {
+	consent, err := json.Marshal(f.consent) // null when there is none
+	if err != nil {
+		return nil, fmt.Errorf("writing the statement in force: %w", err)
+	}
+	out = append(out, wire.Section{Key: "fold", Write: func(w *wire.Writer) { f.save(w, consent) }})
+	out = append(out, f.w.People.Sections()...)
+	out = append(out, f.seen.Sections()...)
+	for _, r := range f.runs {
+		out = append(out, r.Sections()...)
+	}
+	return out, nil
+}
+
+func (f *Fold) save(w *wire.Writer, consent []byte) {
 	f.w.Cal.Save(w)
-	f.w.People.Save(w)
-	f.seen.Save(w)
 	f.saveAccounting(w)
 	w.Uint(f.position)
 	w.Int(f.now)
 	w.Int(f.w.Started)
+	w.Int(f.w.Began)
 	w.Bool(f.adopted != nil)
 	if f.adopted != nil {
 		p := prefixOf(f.adopted)
 		w.Raw(p[:])
 	}
-	consent, err := json.Marshal(f.consent) // null when there is none
-	if err != nil {
-		return fmt.Errorf("writing the statement in force: %w", err)
-	}
 	w.Bytes(consent)
 	w.Uint(uint64(f.nextRun))
 	w.Uint(uint64(len(f.runs)))
 	for _, r := range f.runs {
-		r.Save(w)
+		w.Uint(uint64(r.ID))
 	}
 	sorted := slices.Clone(f.due)
 	slices.SortFunc(sorted, compareDue)
@@ -75,16 +109,6 @@ func (f *Fold) save(out io.Writer, packs []*Pack) error {
 		w.Raw(e.catalog[:])
 		run.SaveSpans(w, &e.spans)
 	}
-	w.Uint(uint64(len(packs)))
-	for _, p := range packs {
-		p.Save(w)
-	}
-	sum := crc32.Checksum(w.B, crc32.MakeTable(crc32.Castagnoli))
-	w.Raw([]byte{byte(sum), byte(sum >> 8), byte(sum >> 16), byte(sum >> 24)})
-	if _, err := out.Write(w.B); err != nil {
-		return fmt.Errorf("writing a checkpoint: %w", err)
-	}
-	return nil
 }
 
 func compareDue(a, b due) int {
@@ -115,29 +139,60 @@ func (f *Fold) Load(in io.Reader) error {
 	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum {
 		return fmt.Errorf("%w: its bytes are damaged", ErrCheckpoint)
 	}
-	n := New(f.cfg)
 	r := wire.NewReader(body[len(magic):])
-	n.load(r)
-	if r.Err() == nil && r.Left() > 0 {
-		r.Fail("bytes at the end")
+	sections := map[string][]byte{}
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+		key := r.String()
+		sections[key] = r.Take(r.Count())
 	}
-	if r.Err() != nil {
+	if r.End() != nil {
 		return fmt.Errorf("%w: %w", ErrCheckpoint, r.Err())
+	}
+	return f.load(func(key string) []byte { return sections[key] })
+}
+
+// LoadSections is Load from the parts; get gives one by its key, nil when it is not there.
+func (f *Fold) LoadSections(get func(key string) []byte) error { return f.load(get) }
+
+func (f *Fold) load(get func(key string) []byte) error {
+	n := New(f.cfg)
+	if err := n.parts(func(key string) *wire.Reader { return wire.NewReader(get(key)) }); err != nil {
+		return fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
 	*f = *n
 	f.loaded = true
 	return nil
 }
 
-func (f *Fold) load(r *wire.Reader) {
+func (f *Fold) parts(get func(key string) *wire.Reader) (err error) {
+	if f.w.People, err = people.Load(get); err != nil {
+		return err
+	}
+	if err := f.seen.Load(get); err != nil {
+		return err
+	}
+	r := get("fold")
+	f.loadFold(r, get)
+	if err := r.End(); err != nil {
+		return err
+	}
+	if r = get("closed"); r.Left() > 0 { // history keeps them elsewhere
+		for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+			p := pack.Load(r)
+			f.closed[packKey{p.Measure, p.Grain}] = p
+		}
+	}
+	return r.End()
+}
+
+func (f *Fold) loadFold(r *wire.Reader, get func(key string) *wire.Reader) {
 	f.w.Cal = calendar.Load(r)
-	f.w.People = people.Load(r)
-	f.seen.Load(r)
 	f.loadAccounting(r)
 	f.position = r.Uint()
 	f.now = r.Int()
 	f.w.Now = f.now
 	f.w.Started = r.Int()
+	f.w.Began = r.Int()
 	if r.Bool() {
 		var p [8]byte
 		r.Raw(p[:])
@@ -150,9 +205,13 @@ func (f *Fold) load(r *wire.Reader) {
 	}
 	f.nextRun = uint32(r.Uint())
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if x := run.Load(&f.w, r, f.catalog); x != nil {
-			f.runs = append(f.runs, x)
+		in := get(fmt.Sprintf("run/%d", r.Uint()))
+		x := run.Load(&f.w, in, f.catalog, get)
+		if err := in.End(); err != nil {
+			r.Fail(err.Error())
+			return
 		}
+		f.runs = append(f.runs, x)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		f.due = append(f.due, due{at: r.Int(), mi: r.Below(1 << 16), run: uint32(r.Uint()), grain: report.Grain(r.Below(run.Grains)), start: r.Int()})
@@ -164,11 +223,12 @@ func (f *Fold) load(r *wire.Reader) {
 		e.spans = run.LoadSpans(r)
 		f.ended = append(f.ended, e)
 	}
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		p := pack.Load(r)
-		f.closed[packKey{p.Measure, p.Grain}] = p
-	}
-	f.needPeople = slices.ContainsFunc(f.runs, func(r *run.Run) bool { return r.People != nil || r.HasUserFact() })
+	f.needPeople = slices.ContainsFunc(f.runs, reads)
+}
+
+// reads reports whether a run looks at people.
+func reads(r *run.Run) bool {
+	return r.People != nil || r.HasUserFact() || r.M.Kind == catalog.FirstTime
 }
 
 func (f *Fold) saveAccounting(w *wire.Writer) {
@@ -177,7 +237,7 @@ func (f *Fold) saveAccounting(w *wire.Writer) {
 			w.Uint(n)
 		}
 	}
-	for _, n := range []uint64{f.acc.Skewed, f.acc.ClockBack, f.acc.AliasRefused, f.acc.AliasIgnored, f.acc.StreamsRefused} {
+	for _, n := range []uint64{f.acc.Skewed, f.acc.ClockBack, f.acc.AliasRefused, f.acc.AliasIgnored, f.acc.StreamsRefused, f.acc.UsersRefused} {
 		w.Uint(n)
 	}
 	w.Int(f.acc.Since)
@@ -194,7 +254,7 @@ func (f *Fold) loadAccounting(r *wire.Reader) {
 			c[i] = r.Uint()
 		}
 	}
-	for _, n := range []*uint64{&f.acc.Skewed, &f.acc.ClockBack, &f.acc.AliasRefused, &f.acc.AliasIgnored, &f.acc.StreamsRefused} {
+	for _, n := range []*uint64{&f.acc.Skewed, &f.acc.ClockBack, &f.acc.AliasRefused, &f.acc.AliasIgnored, &f.acc.StreamsRefused, &f.acc.UsersRefused} {
 		*n = r.Uint()
 	}
 	f.acc.Since = r.Int()

@@ -9,8 +9,6 @@ package dedupe
 
 import (
 	"encoding/binary"
-
-	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
 
 // MEASURES, "Duplicates".
@@ -68,9 +66,14 @@ func (s *Set) Add(id [16]byte, now int64) {
 }
 
 func (s *Set) append(id *[12]byte, now int64) {
-	if s.next == s.first { // empty: start afresh so that sequence numbers stay small
-		s.chunks, s.base, s.first, s.next = nil, 0, 0, 0
+	if s.next == s.first {
+		s.chunks, s.base = nil, s.next-s.next%chunkLen
 	}
+	s.add(id, now)
+}
+
+// add is append to a set that may be empty but knows its numbers.
+func (s *Set) add(id *[12]byte, now int64) {
 	at := s.next - s.base
 	if at/chunkLen >= uint64(len(s.chunks)) {
 		s.chunks = append(s.chunks, new([chunkLen]entry))
@@ -140,36 +143,5 @@ func (s *Set) rebuild(size int) {
 	s.index = make([]uint32, size)
 	for seq := s.first; seq < s.next; seq++ {
 		s.index[s.find(&s.entry(seq).id)] = uint32(seq) + 1
-	}
-}
-
-// Save writes the ids, oldest first.
-func (s *Set) Save(w *wire.Writer) {
-	w.Uint(uint64(s.Len()))
-	var last int64
-	for seq := s.first; seq < s.next; seq++ {
-		e := s.entry(seq)
-		w.Raw(e.id[:])
-		w.Int(e.time() - last)
-		last = e.time()
-	}
-}
-
-// Load replaces the set by a saved one.
-func (s *Set) Load(r *wire.Reader) {
-	*s = Set{limit: s.limit}
-	var at int64
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		var id [12]byte
-		r.Raw(id[:])
-		at += r.Int()
-		s.append(&id, at)
-	}
-	size := 64
-	for size < 2*s.Len() {
-		size *= 2
-	}
-	if s.Len() > 0 {
-		s.rebuild(size)
 	}
 }

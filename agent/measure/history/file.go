@@ -74,7 +74,7 @@ func (s *Store) get(name, magic string) (r *wire.Reader, sum uint32, err error) 
 		return nil, 0, fmt.Errorf("reading %s: %w", name, errDamaged)
 	case strings.HasPrefix(string(body), magic):
 		return wire.NewReader(body[len(magic):]), sum, nil
-	case strings.HasPrefix(string(body), magic[:len(magic)-1]):
+	case strings.HasPrefix(string(body), magic[:len(magic)-1]) && body[len(magic)-1] > magic[len(magic)-1]:
 		return nil, 0, fmt.Errorf("reading %s: %w", name, ErrNewer)
 	}
 	return nil, 0, fmt.Errorf("reading %s: %w", name, errDamaged)
@@ -135,7 +135,7 @@ func (s *Store) DropDamaged() error {
 }
 
 func (s *Store) eachDamaged(fn func(name string) error) error {
-	for _, dir := range []string{"", "closed"} {
+	for _, dir := range []string{"", "closed", "state"} {
 		entries, err := s.cfg.FS.ReadDir(filepath.Join(s.dir, dir))
 		if err != nil {
 			return fmt.Errorf("listing what was set aside: %w", err)

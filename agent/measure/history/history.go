@@ -2,28 +2,39 @@
 //
 // # States on disk
 //
-//	checkpoint       the fold, the journal position, the list of files below and the caller's
-//	                 extra bytes; replaced as one (durable.WriteFile): it is the commit point
+//	checkpoint       the journal position, the list of files below, where each section of the fold
+//	                 lies in them, and the caller's extra bytes; replaced as one (durable.WriteFile): it
+//	                 is the commit point
+//	state/N.seg      sections of the fold (measure.Fold.Sections), those that had changed when it was
+//	                 written; never changed itself
 //	closed/N.win     closed windows; written once, never changed; eight of a level are
 //	                 merged into one of the next, which also drops what is too old to keep
 //	*.damaged        files that could not be read, set aside
 //
 // Every one of them is written by put and read by get, and nowhere else. With a Config.Seal they are
-// sealed, each bound to its name; what is inside is the same as without. The checkpoint holds the
-// dictionary of users. It names the checksum of each file of closed windows, so that an older one
+// sealed, each bound to its name; what is inside is the same as without. Sections hold the
+// dictionary of users. The checkpoint names the checksum of each file, so that an older one
 // that was put back under the same number is known.
+//
+// # What a checkpoint costs
+//
+// A sealed day of a measure, a block of the dictionary, a block of ids is written once and then only
+// when it changes: in a minute, what the minute changed, not what half a year holds. A file whose
+// sections have all been written anew goes; when more than a quarter of what the files hold is
+// old, the sections still needed of those with the most of it are written again, until it is less.
+// After somebody was forgotten everything is written again, so that the name is in no file.
 //
 // # Crash points
 //
-//   - Before the checkpoint is replaced: files it does not list may lie in closed/. The journal is
+//   - Before the checkpoint is replaced: files it does not list may lie in closed/ and state/. The journal is
 //     applied again from the old position, gives the same windows, and the next checkpoint writes
 //     the same file numbers again; Restore removes what is not listed.
 //   - After it: files that were merged may still lie there; Restore removes them.
 //   - Files of before there was a Seal are read as they are (Config.Open) and written again, sealed and under
 //     new numbers, by the next Checkpoint. Before its commit the old ones are in force, after
 //     it those that still lie there are removed by Restore as any other.
-//   - A damaged file of closed windows costs its windows, a damaged checkpoint costs what was
-//     closed and no longer is in the journal. Both are set aside and told by Damaged.
+//   - A damaged file of closed windows costs its windows, a damaged checkpoint or file of sections costs
+//     what was closed and no longer is in the journal. They are set aside and told by Damaged.
 //
 // Invariants: a window is in exactly one listed file or in the fold; at most eight files of each
 // level, so their number grows with the logarithm of time.
@@ -36,6 +47,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -49,7 +61,7 @@ import (
 )
 
 const (
-	magicCheckpoint = "fpstate\x01"
+	magicCheckpoint = "fpstate\x02"
 	magicClosed     = "fpclose\x01"
 	fan             = 8 // files of a level that are merged into one
 
@@ -83,6 +95,9 @@ type Store struct {
 	extra    []byte
 	files    []file
 	next     uint64 // number of the next file
+	segments map[uint64]segment
+	parts    map[string]part // where each section lies
+	forgot   uint64          // how many users the fold had forgotten when everything was written
 	damaged  []string
 }
 
@@ -102,10 +117,10 @@ func Restore(dir string, cfg Config) (*Store, error) {
 	}
 	cfg.Keep5m = cmp.Or(cfg.Keep5m, 8*24*time.Hour)
 	cfg.KeepHour = cmp.Or(cfg.KeepHour, 400*24*time.Hour)
-	s := &Store{dir: dir, cfg: cfg, next: 1}
+	s := &Store{dir: dir, cfg: cfg, next: 1, segments: map[uint64]segment{}, parts: map[string]part{}}
 	s.cfg.Measure.Past = s
 	s.fold = measure.New(s.cfg.Measure)
-	for _, d := range []string{dir, s.closedDir()} {
+	for _, d := range []string{dir, s.closedDir(), filepath.Join(dir, "state")} {
 		if err := durable.MkdirAll(cfg.FS, d, 0o700); err != nil {
 			return nil, err
 		}
@@ -117,6 +132,7 @@ func Restore(dir string, cfg Config) (*Store, error) {
 	if errors.Is(err, errDamaged) {
 		err = s.setAside(checkpointName)
 		s.files, s.next, s.position, s.extra = nil, 1, 0, nil
+		s.segments, s.parts = map[uint64]segment{}, map[string]part{}
 		s.fold = measure.New(s.cfg.Measure)
 		if err == nil {
 			err = s.setAsideClosed()
@@ -160,26 +176,29 @@ func (s *Store) setAside(name string) error {
 // setAsideClosed sets all files of closed windows aside: without the checkpoint nobody knows which
 // of them count.
 func (s *Store) setAsideClosed() error {
-	nos, err := s.onDisk()
-	if err != nil {
-		return err
-	}
-	for _, no := range nos {
-		if err := s.setAside(name(no)); err != nil {
+	for _, of := range []func(uint64) string{name, segmentName} {
+		nos, err := s.onDisk(of)
+		if err != nil {
 			return err
+		}
+		for _, no := range nos {
+			if err := s.setAside(of(no)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// onDisk is the numbers of the files in closed/.
-func (s *Store) onDisk() (nos []uint64, err error) {
-	entries, err := s.cfg.FS.ReadDir(s.closedDir())
+// onDisk is the numbers of the files that are called so.
+func (s *Store) onDisk(called func(uint64) string) (nos []uint64, err error) {
+	dir, suffix := path.Dir(called(0)), path.Ext(called(0))
+	entries, err := s.cfg.FS.ReadDir(s.path(dir))
 	if err != nil {
-		return nil, fmt.Errorf("listing closed windows: %w", err)
+		return nil, fmt.Errorf("listing the state: %w", err)
 	}
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".win"); ok {
+		if name, ok := strings.CutSuffix(e.Name(), suffix); ok {
 			if no, err := strconv.ParseUint(name, 10, 64); err == nil {
 				nos = append(nos, no)
 			}
@@ -190,8 +209,18 @@ func (s *Store) onDisk() (nos []uint64, err error) {
 
 // clean removes files that no checkpoint lists and sets damaged ones aside.
 func (s *Store) clean() error {
-	nos, err := s.onDisk()
+	nos, err := s.onDisk(segmentName)
 	if err != nil {
+		return err
+	}
+	for _, no := range nos {
+		if _, ok := s.segments[no]; !ok {
+			if err := durable.Remove(s.cfg.FS, s.path(segmentName(no))); err != nil {
+				return err
+			}
+		}
+	}
+	if nos, err = s.onDisk(name); err != nil {
 		return err
 	}
 	for _, no := range nos {
@@ -239,8 +268,8 @@ func (s *Store) Checkpoint(position uint64, extra []byte) error {
 	if files, next, err = s.merge(files, next); err != nil {
 		return err
 	}
-	var state bytes.Buffer
-	if err := s.fold.SaveOpen(&state); err != nil {
+	parts, segments, next, err := s.writeSections(next)
+	if err != nil {
 		return err
 	}
 	w := s.begin(magicCheckpoint)
@@ -253,17 +282,26 @@ func (s *Store) Checkpoint(position uint64, extra []byte) error {
 		w.Uint(uint64(f.sum))
 	}
 	w.Bytes(extra)
-	w.Bytes(state.Bytes())
+	saveTable(w, parts, segments)
 	if _, err := s.put(checkpointName, w); err != nil {
 		return err
 	}
 	gone := slices.DeleteFunc(slices.Clone(s.files), func(f file) bool { return slices.Contains(files, f) })
 	s.files, s.next, s.position, s.extra = files, next, position, bytes.Clone(extra)
+	old := s.segments
+	s.parts, s.segments, s.forgot = parts, segments, s.fold.Forgotten()
 	s.cfg.Open = false // all are sealed now
 	s.fold.DropClosed()
 	for _, f := range gone {
 		if err := durable.Remove(s.cfg.FS, s.path(name(f.no))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("removing what was merged: %w", err)
+		}
+	}
+	for no := range old {
+		if _, ok := segments[no]; !ok {
+			if err := durable.Remove(s.cfg.FS, s.path(segmentName(no))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("removing what was written anew: %w", err)
+			}
 		}
 	}
 	return nil
@@ -283,14 +321,11 @@ func (s *Store) readCheckpoint() error {
 		s.files = append(s.files, file{r.Uint(), r.Uint(), uint32(r.Uint())})
 	}
 	s.extra = r.Bytes()
-	state := r.Bytes()
-	if r.Err() != nil {
+	s.parts, s.segments = loadTable(r)
+	if r.End() != nil {
 		return fmt.Errorf("reading the checkpoint: %w", errors.Join(errDamaged, r.Err()))
 	}
-	if err := s.fold.Load(bytes.NewReader(state)); err != nil {
-		return fmt.Errorf("reading the checkpoint: %w", err)
-	}
-	return nil
+	return s.readSections()
 }
 
 func (s *Store) write(no, level uint64, packs []*measure.Pack) (file, error) {

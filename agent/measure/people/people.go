@@ -3,18 +3,23 @@
 // their traits.
 //
 // A person has one or more names (userIds; alias adds some). A person without activity for
-// longer than is remembered loses their names and traits' owner: the number lives on as long
-// as an open window may hold it (see Sweep) and is then given to somebody new. What a name
-// means is decided when something is received; what a number means never changes while a
-// window holds it, except that alias joins two numbers into the older one.
+// longer than is remembered loses their names: the number lives on as long as an open window may
+// hold it (see Sweep) and is then given to somebody new. What a name means is decided when
+// something is received; what a number means never changes while a window holds it, except that
+// alias joins two numbers: sets and rows keep the one that was given up, and Now and Resolve say
+// whom it stands for. An alias therefore costs the same however much is held.
 //
 // Invariants: a name belongs to one person; every count in Holders equals the number of
-// named persons with that value; numbers are dense and the lowest free one is given next.
+// named persons with that value; numbers are dense and the lowest free one is given next; a number
+// that was joined to another is free only when no window holds it; there are at most Limit names
+// and Limit numbers, 100 to 200 MB: who comes after that is nobody, and counted.
 package people
 
 import (
 	"container/heap"
 	"math"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // Nobody is the number of an event without a user.
@@ -23,29 +28,40 @@ const Nobody = math.MaxUint32
 // NoDay is the first day of a person without activity.
 const NoDay = math.MaxInt32
 
-// Table is the dictionary. Use New.
+// Limit bounds names and numbers.
+const Limit = 1 << 20
+
+// Table is the dictionary. Use New. What is known of a person stands in columns, so that a window
+// of a hundred thousand people is counted without following pointers.
 type Table struct {
 	ids    map[string]uint32
-	people []person
+	name   []string            // the first name of each number; "": none
+	more   map[uint32][]string // further names, in the order they were given
+	flags  []uint8
+	first  []int32 // local day of the first activity, by event time
+	last   []int64 // unix ns: the latest activity, or the first receipt when there was none
+	create []stamped
 	free   idHeap
 	slots  []slot
 	slotOf map[string]int
 	order  uint64 // counts changes, to tell which of two values was received later
+
+	joined map[uint32]uint32 // numbers given up by alias, and who they are now
+	lost   *roaring.Bitmap   // the keys of joined
+
+	knows, sees []uint64 // how often each block of the table was changed: names and traits, activity
+	limit       int
 }
 
-type person struct {
-	names   []string
-	used    bool  // the number is given to somebody
-	active  bool  // had activity
-	first   int32 // local day of the first activity, by event time
-	last    int64 // unix ns: the latest activity, or the first receipt when there was none
-	created stamped
-	traits  []stamped // by slot
-}
+const (
+	used   = 1 // the number is given to somebody
+	active = 2 // had activity
+	named  = 4
+)
 
 // stamped is a value with its place in the order of receipt; 0 in order: never received.
 type stamped struct {
-	value int64 // code of a trait, unix ns of createdAt
+	value int64
 	order uint64
 }
 
@@ -54,12 +70,14 @@ type slot struct {
 	name    string
 	values  []string // by code; code 0 is "never received"
 	codeOf  map[string]int32
-	holders []int32 // named persons by code
+	holders []int32  // named persons by code
+	code    []int32  // by number
+	order   []uint64 // by number: the place of the value in the order of receipt
 }
 
 // New returns an empty table.
 func New() *Table {
-	return &Table{ids: map[string]uint32{}, slotOf: map[string]int{}}
+	return &Table{ids: map[string]uint32{}, more: map[uint32][]string{}, slotOf: map[string]int{}, joined: map[uint32]uint32{}, lost: roaring.New(), limit: Limit}
 }
 
 // Slot is the number of the trait with that name.
@@ -91,8 +109,12 @@ func (t *Table) Values(s int) []string { return t.slots[s].values }
 // Holders is how many named persons have each code of a slot. Not to be changed.
 func (t *Table) Holders(s int) []int32 { return t.slots[s].holders }
 
+// Codes is the code of a slot by number; who stands beyond its end never had a value. Not to be
+// changed.
+func (t *Table) Codes(s int) []int32 { return t.slots[s].code }
+
 // Len is one more than the largest number in use.
-func (t *Table) Len() int { return len(t.people) }
+func (t *Table) Len() int { return len(t.name) }
 
 // Find is the person of that name.
 func (t *Table) Find(name string) (uint32, bool) {
@@ -100,55 +122,97 @@ func (t *Table) Find(name string) (uint32, bool) {
 	return id, ok
 }
 
+// Now is who a number stands for.
+func (t *Table) Now(id uint32) uint32 {
+	if len(t.joined) == 0 {
+		return id
+	}
+	to, moved := t.joined[id]
+	if !moved {
+		return id
+	}
+	last := t.Now(to)
+	if last != to {
+		t.joined[id] = last
+	}
+	return last
+}
+
+// Resolve is a set with everybody under the number they have now. It is the same set when nobody
+// in it was joined to another.
+func (t *Table) Resolve(set *roaring.Bitmap) *roaring.Bitmap {
+	if len(t.joined) == 0 || !set.Intersects(t.lost) {
+		return set
+	}
+	moved := roaring.And(set, t.lost)
+	out := roaring.AndNot(set, t.lost)
+	for it := moved.Iterator(); it.HasNext(); {
+		out.Add(t.Now(it.Next()))
+	}
+	return out
+}
+
 // Touch is the person of that name, made if need be. at is the event's time for activity, the
 // time of receipt otherwise: who was silent for longer than remember before it (negative:
-// never) was forgotten and is somebody new. fresh says that the number is new.
+// never) was forgotten and is somebody new. fresh says that the number is new. Nobody when the
+// table is full.
 func (t *Table) Touch(name string, at, remember int64) (id uint32, fresh bool) {
 	if id, ok := t.ids[name]; ok {
-		if remember < 0 || at-t.people[id].last <= remember {
+		if remember < 0 || at-t.last[id] <= remember {
 			return id, false
 		}
 		t.unname(id)
 	}
+	if len(t.ids) >= t.limit || (len(t.free) == 0 && len(t.name) >= t.limit) {
+		return Nobody, false
+	}
 	id = t.take()
-	p := &t.people[id]
-	p.names, p.used, p.first, p.last = append(p.names[:0], name), true, NoDay, at
+	t.name[id], t.flags[id], t.first[id], t.last[id] = name, used|named, NoDay, at
 	t.ids[name] = id
+	t.knew(id)
+	t.saw(id)
 	return id, true
 }
 
 func (t *Table) take() uint32 {
 	if len(t.free) > 0 {
-		id := heap.Pop(&t.free).(uint32)
-		t.people[id] = person{traits: t.people[id].traits[:0]}
-		return id
+		return heap.Pop(&t.free).(uint32)
 	}
-	t.people = append(t.people, person{})
-	return uint32(len(t.people) - 1)
+	t.name = append(t.name, "")
+	t.flags = append(t.flags, 0)
+	t.first = append(t.first, NoDay)
+	t.last = append(t.last, 0)
+	t.create = append(t.create, stamped{})
+	return uint32(len(t.name) - 1)
 }
 
 // unname takes a person's names away; windows keep the number and its traits.
 func (t *Table) unname(id uint32) {
-	p := &t.people[id]
-	for _, n := range p.names {
+	if t.flags[id]&named == 0 {
+		return
+	}
+	t.hold(id, -1)
+	delete(t.ids, t.name[id])
+	for _, n := range t.more[id] {
 		delete(t.ids, n)
 	}
-	if len(p.names) > 0 {
-		t.hold(p, -1)
-	}
-	p.names = nil
+	delete(t.more, id)
+	t.name[id] = ""
+	t.flags[id] &^= named
+	t.knew(id)
 }
 
 // hold counts a named person's values in or out.
-func (t *Table) hold(p *person, by int32) {
-	for s := range p.traits {
-		if p.traits[s].order != 0 {
-			t.slots[s].holders[p.traits[s].value] += by
+func (t *Table) hold(id uint32, by int32) {
+	for s := range t.slots {
+		if c := t.Trait(id, s); c != 0 {
+			t.slots[s].holders[c] += by
 		}
 	}
 }
 
-// Forget takes the names of the person called name away; false when there is none.
+// Forget takes the names of the person called name away; false when there is none. The number is
+// given to nobody before the last window that holds it has closed.
 func (t *Table) Forget(name string) bool {
 	id, ok := t.ids[name]
 	if ok {
@@ -159,127 +223,53 @@ func (t *Table) Forget(name string) bool {
 
 // Active notes activity of id at time at, on the local day.
 func (t *Table) Active(id uint32, at int64, day int32) {
-	p := &t.people[id]
-	if !p.active || at > p.last {
-		p.last = at
+	if t.flags[id]&active == 0 || at > t.last[id] {
+		t.last[id] = at
 	}
-	p.active = true
-	p.first = min(p.first, day)
+	t.flags[id] |= active
+	t.first[id] = min(t.first[id], day)
+	t.saw(id)
 }
 
 // SetTrait gives a trait of id a value, received now.
 func (t *Table) SetTrait(id uint32, s int, code int32) {
-	p := &t.people[id]
-	for len(p.traits) <= s {
-		p.traits = append(p.traits, stamped{})
+	sl := &t.slots[s]
+	for int(id) >= len(sl.code) {
+		sl.code, sl.order = append(sl.code, 0), append(sl.order, 0)
 	}
-	named := len(p.names) > 0
-	if named && p.traits[s].order != 0 {
-		t.slots[s].holders[p.traits[s].value]--
+	if t.flags[id]&named != 0 {
+		if old := sl.code[id]; old != 0 {
+			sl.holders[old]--
+		}
+		sl.holders[code]++
 	}
 	t.order++
-	p.traits[s] = stamped{int64(code), t.order}
-	if named {
-		t.slots[s].holders[code]++
-	}
+	sl.code[id], sl.order[id] = code, t.order
+	t.knew(id)
 }
 
 // SetCreated sets the createdAt of id, received now.
 func (t *Table) SetCreated(id uint32, at int64) {
 	t.order++
-	t.people[id].created = stamped{at, t.order}
+	t.create[id] = stamped{at, t.order}
+	t.knew(id)
 }
 
 // Trait is the code of a trait of id; 0 when never received.
 func (t *Table) Trait(id uint32, s int) int32 {
-	if id == Nobody {
-		return 0
-	}
-	if p := &t.people[id]; s < len(p.traits) && p.traits[s].order != 0 {
-		return int32(p.traits[s].value)
+	if c := t.slots[s].code; int(id) < len(c) {
+		return c[id]
 	}
 	return 0
 }
 
 // First is the local day of the first activity of id, NoDay when there was none.
-func (t *Table) First(id uint32) int32 { return t.people[id].first }
+func (t *Table) First(id uint32) int32 { return t.first[id] }
 
 // Created is the createdAt of id.
 func (t *Table) Created(id uint32) (at int64, known bool) {
-	c := t.people[id].created
+	c := t.create[id]
 	return c.value, c.order != 0
-}
-
-// Joined says what Join did.
-type Joined uint8
-
-const (
-	// Ignored: the previous id is unknown.
-	Ignored Joined = iota
-	// Refused: both already are one person.
-	Refused
-	// Named: the new id was unknown and is now a further name of the person.
-	Named
-	// Merged: two persons became one.
-	Merged
-)
-
-// Join makes name a further name of the person called previous. When both were persons, loser
-// lost its number to winner; of each trait the value received later stays.
-func (t *Table) Join(name, previous string, at, remember int64) (loser, winner uint32, did Joined) {
-	winner, ok := t.ids[previous]
-	if !ok || (remember >= 0 && at-t.people[winner].last > remember) {
-		return 0, 0, Ignored
-	}
-	loser, ok = t.ids[name]
-	switch {
-	case ok && loser == winner:
-		return 0, 0, Refused
-	case ok && (remember < 0 || at-t.people[loser].last <= remember):
-		t.merge(loser, winner)
-		return loser, winner, Merged
-	case ok:
-		t.unname(loser)
-	}
-	t.people[winner].names = append(t.people[winner].names, name)
-	t.ids[name] = winner
-	return winner, winner, Named
-}
-
-func (t *Table) merge(loser, winner uint32) {
-	l, w := &t.people[loser], &t.people[winner]
-	t.hold(l, -1)
-	t.hold(w, -1)
-	for _, n := range l.names {
-		t.ids[n] = winner
-	}
-	w.names = append(w.names, l.names...)
-	switch {
-	case l.active == w.active:
-		w.last = max(w.last, l.last)
-	case l.active:
-		w.last = l.last
-	}
-	w.active = w.active || l.active
-	w.first = min(w.first, l.first)
-	if l.created.order > w.created.order {
-		w.created = l.created
-	}
-	for len(w.traits) < len(l.traits) {
-		w.traits = append(w.traits, stamped{})
-	}
-	for s := range l.traits {
-		if l.traits[s].order > w.traits[s].order {
-			w.traits[s] = l.traits[s]
-		}
-	}
-	t.hold(w, +1)
-	t.release(loser)
-}
-
-func (t *Table) release(id uint32) {
-	t.people[id] = person{traits: t.people[id].traits[:0]}
-	heap.Push(&t.free, id)
 }
 
 // Sweep gives up the numbers of everybody whose last activity is before both limits: names
@@ -287,24 +277,41 @@ func (t *Table) release(id uint32) {
 // the numbers in rising order.
 func (t *Table) Sweep(remembered, held int64) (gone []uint32) {
 	limit := min(remembered, held)
-	for id := range t.people {
-		p := &t.people[id]
-		old := p.last < limit || (len(p.names) == 0 && p.last < held)
-		if p.used && old {
-			t.unname(uint32(id))
-			t.release(uint32(id))
-			gone = append(gone, uint32(id))
+	for i, last := range t.last {
+		id := uint32(i)
+		if t.flags[id]&used == 0 || last >= held {
+			continue
+		}
+		if last < limit || t.flags[id]&named == 0 {
+			t.unname(id)
+			t.release(id)
+			gone = append(gone, id)
 		}
 	}
 	return gone
 }
 
-// Known calls fn for every named person whose last activity is not before since, until it
-// returns false.
+func (t *Table) release(id uint32) {
+	t.flags[id], t.first[id], t.last[id], t.create[id] = 0, NoDay, 0, stamped{}
+	for s := range t.slots {
+		if sl := &t.slots[s]; int(id) < len(sl.code) {
+			sl.code[id], sl.order[id] = 0, 0
+		}
+	}
+	if _, ok := t.joined[id]; ok {
+		delete(t.joined, id)
+		t.lost.Remove(id)
+	}
+	heap.Push(&t.free, id)
+	t.knew(id)
+	t.saw(id)
+}
+
+// Known calls fn for every named person whose last activity is not before since.
 func (t *Table) Known(since int64, fn func(id uint32)) {
-	for id := range t.people {
-		if p := &t.people[id]; len(p.names) > 0 && p.last >= since {
-			fn(uint32(id))
+	for i, last := range t.last {
+		if last >= since && t.flags[i]&named != 0 {
+			fn(uint32(i))
 		}
 	}
 }

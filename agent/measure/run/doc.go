@@ -24,4 +24,7 @@ type World struct {
 	Bins    *series.Bins
 	Started int64 // civil day of the first event, or NoDay
 	Now     int64 // unix ns: how far the fold has advanced
+	Began   int64 // unix ns: the first event was received
+	// Workdays by time.Weekday.
+	Workdays [7]bool
 }

@@ -12,6 +12,7 @@ type Feed struct {
 	R      *Run
 	where  []valueCond
 	places []place // one per run.Props
+	Part   uint32  // adoption: 0 makes eligible, otherwise the feature's position + 1
 	Number uint16  // distribution: position of the property
 	Good   bool    // slo: the good ones
 	Valid  bool    // slo: the valid ones
@@ -90,6 +91,12 @@ func (fd *Feed) Take(values []record.Value) (combo uint32, ok bool) {
 		if !fd.where[i].Holds(Find(values, fd.where[i].pos)) {
 			return 0, false
 		}
+	}
+	if len(fd.places) == 0 {
+		if len(fd.R.combos) == 0 {
+			fd.R.combo(nil)
+		}
+		return 0, true
 	}
 	var buf [8]uint16
 	vs := buf[:0]

@@ -253,6 +253,9 @@ func tail(m *catalog.Measure) int64 {
 // TakesOver makes a new run know what the one before knew.
 func (r *Run) TakesOver(before *Run) {
 	r.People.First = slices.Clone(before.People.First)
+	if r.People.Seats != nil && before.People.Seats != nil {
+		*r.People.Seats = Seats{slices.Clone(before.People.Seats.Purchased), slices.Clone(before.People.Seats.Assigned)}
+	}
 	if r.Path != nil {
 		r.Path.TakeOver(before.Path, r.M, before.M)
 	}

@@ -34,6 +34,7 @@ type Run struct {
 	Breaks    []breakdown // Breaks[0] is the total
 	Props     []string    // properties and attributes the breakdowns read: the places of a combination
 	WhereUser []userCond
+	Eligible  []userCond // adoption
 	NotPeople []userCond
 	combos    [][]uint16 // combinations of values of props, by number
 	comboOf   map[string]uint32
@@ -105,10 +106,10 @@ func New(t *people.Table, id uint32, cat *catalog.Catalog, mi int, now int64) *R
 	}
 	r.Bind(t, cat, mi)
 	switch {
-	case r.M.Kind == catalog.Fact:
+	case isFact(r.M):
 		r.Fact = &Fact{}
 	case r.M.Subject == catalog.Person:
-		r.People, r.Path = newPerson(), path.New(r.M, r.Grace-tail(r.M))
+		r.People, r.Path = newPerson(r.M), path.New(r.M, r.Grace-tail(r.M))
 	default:
 		r.Traffic = newTraffic(r.M)
 	}
@@ -118,7 +119,7 @@ func New(t *people.Table, id uint32, cat *catalog.Catalog, mi int, now int64) *R
 // Bind makes r read its definition from cat, where it is measure mi.
 func (r *Run) Bind(t *people.Table, cat *catalog.Catalog, mi int) {
 	r.Cat, r.Mi, r.M = cat, mi, &cat.Measures[mi]
-	r.Breaks, r.Props, r.WhereUser, r.NotPeople = []breakdown{{}}, nil, nil, nil
+	r.Breaks, r.Props, r.WhereUser, r.NotPeople, r.Eligible = []breakdown{{}}, nil, nil, nil, nil
 	if r.comboOf == nil {
 		r.combos, r.comboOf = nil, map[string]uint32{}
 	}
@@ -143,12 +144,15 @@ func (r *Run) Bind(t *people.Table, cat *catalog.Catalog, mi int) {
 	for _, c := range r.M.WhereUser {
 		r.WhereUser = append(r.WhereUser, userCond{slot: t.Slot(c.Property), match: traitMatcher(cat, c)})
 	}
+	for _, c := range r.M.Eligible {
+		r.Eligible = append(r.Eligible, userCond{slot: t.Slot(c.Property), match: traitMatcher(cat, c)})
+	}
 	for i := range cat.Traits {
 		if p := &cat.Traits[i]; len(p.NotPeople) > 0 {
 			r.NotPeople = append(r.NotPeople, userCond{slot: t.Slot(p.Name), match: func(v string) bool { return slices.Contains(p.NotPeople, v) }})
 		}
 	}
-	if r.M.Subject == catalog.Person && r.M.Kind != catalog.Fact {
+	if r.M.Subject == catalog.Person && !isFact(r.M) {
 		r.Grace = 0
 		for _, id := range EventsOf(r.M) {
 			if e, _ := cat.Event(id); e != nil {

@@ -2,11 +2,11 @@ package run
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
+	"github.com/fieldpost/fieldpost/agent/measure/daily"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
@@ -30,7 +30,7 @@ func (r *Run) Save(w *wire.Writer) {
 	}
 	switch {
 	case r.People != nil:
-		r.People.Save(w)
+		r.People.save(w)
 		if r.Path != nil {
 			r.Path.Save(w)
 		}
@@ -44,8 +44,9 @@ func (r *Run) Save(w *wire.Writer) {
 	}
 }
 
-// Load reads what Save wrote; find gives the catalog whose hash begins so.
-func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog) *Run {
+// Load reads what Save and the sections wrote; find gives the catalog whose hash begins so, get a
+// section by its key.
+func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog, get func(key string) *wire.Reader) *Run {
 	id := uint32(in.Uint())
 	var prefix [8]byte
 	in.Raw(prefix[:])
@@ -79,7 +80,7 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog) *Run {
 	}
 	switch {
 	case r.People != nil:
-		r.People.load(in, f.People.Len(), len(r.combos))
+		r.loadPerson(in, f.People.Len(), get)
 		if r.Path != nil {
 			r.Path.Load(in, f.People.Len(), len(r.combos))
 		}
@@ -94,37 +95,37 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog) *Run {
 	return r
 }
 
-func compareKeys(a, b tallyKey) int {
-	return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo), cmp.Compare(a.bin, b.bin))
+// Sections are the parts of the run that are saved by themselves.
+func (r *Run) Sections() (out []wire.Section) {
+	out = append(out, wire.Section{Key: fmt.Sprintf("run/%d", r.ID), Write: r.Save})
+	if s := r.People; s != nil {
+		prefix := fmt.Sprintf("run/%d/", r.ID)
+		out = append(out, wire.Section{Key: prefix + "first", Versioned: true, Version: s.firsts, Write: s.saveFirst})
+		out = append(out, s.Book.Sections(prefix)...)
+	}
+	return out
 }
 
-func (k tallyKey) Save(w *wire.Writer) {
-	w.Uint(uint64(k.user) + 1&0xffffffff)
-	w.Uint(uint64(k.combo))
-	w.Int(int64(k.bin))
-}
-
-func (s *Person) Save(w *wire.Writer) {
-	w.Uint(uint64(len(s.Days)))
-	for _, n := range slices.Sorted(maps.Keys(s.Days)) {
-		d := s.Days[n]
-		w.Int(n)
-		w.Uint(uint64(len(d.sets)))
-		for _, combo := range slices.Sorted(maps.Keys(d.sets)) {
-			w.Uint(uint64(combo))
-			saveSet(w, d.sets[combo])
-		}
-		w.Uint(uint64(len(d.tally)))
-		for _, k := range slices.SortedFunc(maps.Keys(d.tally), compareKeys) {
-			k.Save(w)
-			w.Uint(d.tally[k])
-		}
-		w.Uint(uint64(len(d.sums)))
-		for _, k := range slices.SortedFunc(maps.Keys(d.sums), compareKeys) {
-			k.Save(w)
-			d.sums[k].Save(w)
+func (s *Person) save(w *wire.Writer) {
+	s.Book.Save(w)
+	if s.Seats != nil {
+		for _, of := range [][]Bought{s.Seats.Purchased, s.Seats.Assigned} {
+			w.Uint(uint64(len(of)))
+			for _, b := range of {
+				w.Int(b.Day)
+				w.Float(b.Value)
+			}
 		}
 	}
+	w.Uint(uint64(len(s.Cohorts)))
+	for _, c := range slices.SortedFunc(maps.Keys(s.Cohorts), func(a, b Cohort) int { return cmp.Or(cmp.Compare(a.Start, b.Start), a.Offset-b.Offset) }) {
+		w.Int(c.Start)
+		w.Uint(uint64(c.Offset))
+		w.Uint(s.Cohorts[c])
+	}
+}
+
+func (s *Person) saveFirst(w *wire.Writer) {
 	n := len(s.First)
 	for n > 0 && s.First[n-1] == people.NoDay {
 		n-- // how far the slice has grown is no part of the state
@@ -135,40 +136,33 @@ func (s *Person) Save(w *wire.Writer) {
 	}
 }
 
-func (s *Person) load(r *wire.Reader, persons, combos int) {
-	key := func() tallyKey {
-		user := uint32(r.Uint()) - 1
-		if user != people.Nobody && int(user) >= persons {
-			r.Fail("a person who is not there")
-		}
-		return tallyKey{user, uint32(r.Below(combos)), int32(r.Int())}
-	}
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		d := s.at(r.Int())
-		for m := r.Count(); m > 0 && r.Err() == nil; m-- {
-			if d.sets == nil {
-				d.sets = map[uint32]*roaring.Bitmap{}
+func (r *Run) loadPerson(in *wire.Reader, persons int, get func(string) *wire.Reader) {
+	s := r.People
+	prefix := fmt.Sprintf("run/%d/", r.ID)
+	s.Book = daily.Load(in, prefix, persons, r.parts(), get)
+	if s.Seats != nil {
+		for _, of := range []*[]Bought{&s.Seats.Purchased, &s.Seats.Assigned} {
+			for n := in.Count(); n > 0 && in.Err() == nil; n-- {
+				*of = append(*of, Bought{in.Int(), in.Float()})
 			}
-			combo := uint32(r.Below(combos))
-			d.sets[combo] = loadSet(r, persons)
-		}
-		for m := r.Count(); m > 0 && r.Err() == nil; m-- {
-			if d.tally == nil {
-				d.tally = map[tallyKey]uint64{}
-			}
-			k := key()
-			d.tally[k] = r.Uint()
-		}
-		for m := r.Count(); m > 0 && r.Err() == nil; m-- {
-			if d.sums == nil {
-				d.sums = map[tallyKey]series.Fixed{}
-			}
-			k := key()
-			d.sums[k] = series.LoadFixed(r)
 		}
 	}
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		s.First = append(s.First, int32(r.Int()))
+	for n := in.Count(); n > 0 && in.Err() == nil; n-- {
+		c := Cohort{in.Int(), in.Below(catalog.LastOffset + 1)}
+		n := in.Uint()
+		if s.Cohorts == nil {
+			in.Fail("cohorts of a measure that has none")
+			return
+		}
+		s.Cohorts[c] = n
+	}
+	first := get(prefix + "first")
+	s.First = make([]int32, 0, first.Left())
+	for n := first.Count(); n > 0 && first.Err() == nil; n-- {
+		s.First = append(s.First, int32(first.Int()))
+	}
+	if first.End() != nil {
+		in.Fail("when somebody was first seen")
 	}
 }
 

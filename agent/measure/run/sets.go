@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
@@ -40,30 +38,6 @@ func LoadUints(r *wire.Reader) (out []uint64) {
 		out = append(out, r.Uint())
 	}
 	return out
-}
-
-// saveSet writes people as distances, which does not depend on how the bitmap came about.
-func saveSet(w *wire.Writer, set *roaring.Bitmap) {
-	w.Uint(set.GetCardinality())
-	last := uint32(0)
-	for it := set.Iterator(); it.HasNext(); {
-		id := it.Next()
-		w.Uint(uint64(id - last))
-		last = id
-	}
-}
-
-func loadSet(r *wire.Reader, below int) *roaring.Bitmap {
-	set := roaring.New()
-	id := uint64(0)
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if id += r.Uint(); id >= uint64(below) {
-			r.Fail("a person who is not there")
-			break
-		}
-		set.Add(uint32(id))
-	}
-	return set
 }
 
 func saveTally(w *wire.Writer, t *Tally) {

@@ -1,8 +1,8 @@
 package run
 
 import (
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -49,9 +49,9 @@ func (r *Run) FactCells(g report.Grain, start int64) []report.Cell {
 		return nil
 	}
 	p := catalog.Property{Values: r.factValues()}
-	cells := []report.Cell{
-		Exact(r.series(Group{}, g, report.Value), float64(ValueIndex(&p, r.Fact.Value))),
-		Exact(r.series(Group{}, g, report.Since), float64(r.Fact.Since)),
+	cells := []report.Cell{Exact(r.series(Group{}, g, report.Value), float64(ValueIndex(&p, r.Fact.Value)))}
+	if r.M.Kind == catalog.Fact {
+		cells = append(cells, Exact(r.series(Group{}, g, report.Since), float64(r.Fact.Since)))
 	}
 	for i := range cells {
 		cells[i].Start, cells[i].Form = start, report.Exact
@@ -62,8 +62,14 @@ func (r *Run) FactCells(g report.Grain, start int64) []report.Cell {
 // factValues is the closed list of the fact's values.
 func (r *Run) factValues() []string { return FactValues(r.M) }
 
+// isFact reports whether the measure is one value that is known or not.
+func isFact(m *catalog.Measure) bool { return m.Kind == catalog.Fact || m.Kind == catalog.FirstTime }
+
 // FactValues is the closed list of a fact.
 func FactValues(m *catalog.Measure) []string {
+	if m.Kind == catalog.FirstTime {
+		return m.Listed(report.Value, 0)
+	}
 	if _, _, ok := UserFactOf(m); ok && len(m.Values) == 0 {
 		return []string{"yes", "no"}
 	}
@@ -96,47 +102,15 @@ func UserFactOf(m *catalog.Measure) (trait, value string, ok bool) {
 	return strings.Cut(rest, "=")
 }
 
-// Merge gives what loser did in open windows to winner.
+// Merge gives what loser did in open windows to winner. Days keep the number that was given up:
+// whoever reads them asks who it is now.
 func (r *Run) Merge(loser, winner uint32) {
-	if r.People == nil {
-		return
-	}
 	if r.Path != nil {
 		r.Path.Merge(loser, winner)
 	}
-	for _, d := range r.People.Days {
-		for _, set := range d.sets {
-			if set.CheckedRemove(loser) {
-				set.Add(winner)
-			}
-		}
-		var moved []tallyKey
-		for k := range d.tally {
-			if k.user == loser {
-				moved = append(moved, k)
-			}
-		}
-		for _, k := range moved {
-			to := tallyKey{winner, k.combo, k.bin}
-			d.tally[to] += d.tally[k]
-			delete(d.tally, k)
-		}
-		moved = moved[:0]
-		for k := range d.sums {
-			if k.user == loser {
-				moved = append(moved, k)
-			}
-		}
-		for _, k := range moved {
-			to := tallyKey{winner, k.combo, k.bin}
-			d.sums[to] = d.sums[to].Add(d.sums[k])
-			delete(d.sums, k)
-		}
-	}
-	if int(loser) < len(r.People.First) {
-		day := r.People.First[loser]
+	if r.People != nil && r.People.first(loser) != people.NoDay {
+		r.People.see(winner, r.People.First[loser])
 		r.People.First[loser] = people.NoDay
-		r.People.see(winner, day)
 	}
 }
 
@@ -145,15 +119,19 @@ func (r *Run) Unfirst(id uint32) {
 	if r.Path != nil {
 		r.Path.Drop(id)
 	}
-	if r.People != nil && int(id) < len(r.People.First) {
+	if r.People != nil && r.People.first(id) != people.NoDay {
 		r.People.First[id] = people.NoDay
+		r.People.firsts++
 	}
 }
 
-// see notes activity on a day.
-func (s *Person) see(id uint32, day int32) {
-	for int(id) >= len(s.First) {
-		s.First = append(slices.Grow(s.First, 64), people.NoDay)
+// FirstBand is the band of first_time a time since the beginning belongs to.
+func FirstBand(took time.Duration) int {
+	const day = 24 * time.Hour
+	for i, most := range [...]time.Duration{time.Hour, day, 3 * day, 7 * day, 30 * day, 90 * day} {
+		if took <= most {
+			return i
+		}
 	}
-	s.First[id] = min(s.First[id], day)
+	return 6
 }

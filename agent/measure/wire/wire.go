@@ -45,6 +45,16 @@ func (w *Writer) Bool(v bool) {
 	}
 }
 
+// Section is a part of a state that is saved by itself, under a key of its own.
+type Section struct {
+	Key string
+	// Version changes whenever what Write writes does, as long as the state lives; a loaded state
+	// begins anew. Without Versioned nobody counts, and only the bytes tell.
+	Versioned bool
+	Version   uint64
+	Write     func(*Writer)
+}
+
 // Reader reads what a Writer wrote. Strings and bytes are copies.
 type Reader struct {
 	b   []byte
@@ -64,6 +74,14 @@ func (r *Reader) Fail(what string) {
 
 // Err is the first error.
 func (r *Reader) Err() error { return r.err }
+
+// End is the first error, also when something is left to read.
+func (r *Reader) End() error {
+	if r.err == nil && len(r.b) > 0 {
+		r.Fail("bytes at the end")
+	}
+	return r.err
+}
 
 // Left is how many bytes were not read yet.
 func (r *Reader) Left() int { return len(r.b) }
@@ -132,6 +150,24 @@ func (r *Reader) Bytes() []byte {
 	n := r.Count()
 	v := append([]byte(nil), r.b[:n]...)
 	r.b = r.b[n:]
+	return v
+}
+
+// Take is the next n bytes, which are the Reader's.
+func (r *Reader) Take(n int) []byte {
+	if n > len(r.b) {
+		r.Fail("bytes")
+		return nil
+	}
+	v := r.b[:n:n]
+	r.b = r.b[n:]
+	return v
+}
+
+// Rest is a copy of all that is left.
+func (r *Reader) Rest() []byte {
+	v := append([]byte(nil), r.b...)
+	r.b = nil
 	return v
 }
 
