@@ -124,7 +124,7 @@ func (s *Store) Overview(ctx context.Context) (o store.Overview, err error) {
 		coalesce(min(CASE WHEN first_report > 0 THEN first_report END), 0), coalesce(max(last_report), 0),
 		count(CASE WHEN json_extract(consent, '$.usage') = 'aggregate' THEN 1 END),
 		count(CASE WHEN json_extract(consent, '$.usage') = 'totals' THEN 1 END),
-		count(CASE WHEN consent NOT LIKE '%"aggregate"%' AND consent NOT LIKE '%"totals"%' THEN 1 END)
+		count(CASE WHEN consent NOT LIKE '%"aggregate"%' AND consent NOT LIKE '%"totals"%' AND consent NOT LIKE '%"strict"%' THEN 1 END)
 		FROM installations`).Scan(&o.Accounts, &o.Installations, &o.Reporting, &o.Agents, &o.Batches, &o.Cells, &o.Aside, &o.Quarantined, &o.Losses,
 		&o.Measures, sq.When(&o.FirstReport), sq.When(&o.LastReport), &o.ConsentAggregate, &o.ConsentTotals, &o.ConsentNothing)
 	if err != nil {

@@ -81,7 +81,7 @@ func fleet(t *testing.T, s Store) {
 			env = store.Trial
 		}
 		a := enrol(t, s, fmt.Sprintf("account%d", i), "main", env)
-		st := exchange.Statement{Version: exchange.Version, Agent: a.ID, Number: 1, Categories: []exchange.Decision{{Category: "usage", Level: exchange.Levels()[i%4]}}}
+		st := exchange.Statement{Version: exchange.Version, Agent: a.ID, Number: 1, Categories: []exchange.Decision{{Category: "usage", Level: []exchange.Level{exchange.Off, exchange.Local, exchange.Strict, exchange.Totals, exchange.Off}[i]}}}
 		signed := must[exchange.SignedStatement](t)(exchange.SignStatement(st, key(fmt.Sprintf("agent account%d/main", i))))
 		ok(t, s.CheckedIn(ctx, store.CheckIn{Agent: a.ID, At: epoch0, Clock: epoch0, Version: fmt.Sprintf("1.%d", i/2), Statement: signed, Parsed: &st}))
 		if i > 0 {
