@@ -36,12 +36,7 @@ var errForbidden = errors.New("the address is neither loopback nor private")
 
 func newGetter() *getter {
 	dial := &net.Dialer{ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		// Here the name has become the address that is dialled: what the name means later does not matter.
-		a, err := netip.ParseAddrPort(address)
-		if ip := a.Addr().Unmap(); err != nil || !ip.IsLoopback() && !ip.IsPrivate() {
-			return errForbidden
-		}
-		return nil
+		return allowed(address) // the name has become what is dialled: what it means later does not matter
 	}}
 	return &getter{&http.Client{
 		Transport: &http.Transport{
@@ -53,6 +48,15 @@ func newGetter() *getter {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// allowed refuses every address but loopback and private ones.
+func allowed(address string) error {
+	a, err := netip.ParseAddrPort(address)
+	if ip := a.Addr().Unmap(); err != nil || !ip.IsLoopback() && !ip.IsPrivate() {
+		return errForbidden
+	}
+	return nil
 }
 
 // page fetches t's page into buf.
