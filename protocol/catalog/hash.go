@@ -102,7 +102,7 @@ func (c *Catalog) canonRefs(w *canonical, m *Measure) {
 	if m.Kind == Fact {
 		src, isFact = c.Source(m)
 	}
-	used, metricIDs := m.properties(), []string{m.Metric}
+	used, metricIDs := m.PropertyNames(), []string{m.Metric}
 	for _, s := range []*Selector{m.Valid, m.Good} {
 		if s != nil {
 			metricIDs = append(metricIDs, s.Metric)
@@ -143,8 +143,8 @@ func (c *Catalog) canonRefs(w *canonical, m *Measure) {
 	}
 }
 
-// properties are the names of properties, attributes and dimensions the measure looks at.
-func (m *Measure) properties() map[string]bool {
+// PropertyNames are the names of properties, attributes and dimensions the measure looks at.
+func (m *Measure) PropertyNames() map[string]bool {
 	used := map[string]bool{m.Property: true, m.Correlate: true, m.Split: true, m.Arm: true, m.X: true, m.Y: true}
 	for _, b := range m.By {
 		for _, d := range b {
