@@ -191,6 +191,7 @@ func (a *Agent) open() (err error) {
 	}
 	a.refreshWords()
 	a.openProbes()
+	a.openSamples()
 	if err := a.finishForget(context.Background()); err != nil {
 		a.log.Warn("what was forgotten is still in old files", "error", err)
 	}
