@@ -86,14 +86,10 @@ func Product(a, b record.Decimal) Wide {
 	w[1], w[0] = bits.Mul64(al, bl)
 	h1, l1 := bits.Mul64(ah, bl)
 	h2, l2 := bits.Mul64(al, bh)
-	h3, l3 := bits.Mul64(ah, bh)
 	var c, d uint64
 	w[1], c = bits.Add64(w[1], l1, 0)
-	w[2] = h1 + c // the upper half of a product is never full
 	w[1], d = bits.Add64(w[1], l2, 0)
-	w[2], d = bits.Add64(w[2], h2, d)
-	w[2], c = bits.Add64(w[2], l3, 0)
-	w[3] = h3 + c + d
+	w[2] = h1 + h2 + ah*bh + c + d // the upper halves are below 2^30
 	if (a.Mantissa < 0) != (b.Mantissa < 0) {
 		w.negate()
 	}

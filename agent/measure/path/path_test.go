@@ -418,6 +418,19 @@ func TestAMergeCountsNothingTwice(t *testing.T) {
 	}
 }
 
+func TestWhatMayStillChangeIsNotPruned(t *testing.T) {
+	f := newFunnel(Config{Steps: 2, Window: 2 * day, Each: true, Grace: 7 * day})
+	f.Add(Match{Time: 10 * day, Steps: 1}, 10*day)
+	f.prune(30*day, 5*day) // a new definition's windows lie ahead
+	f.Add(Match{Time: 9 * day, Steps: 1}, 12*day)
+	f.Add(Match{Time: 12 * day, Steps: 1}, 12*day)
+	var got []int64
+	f.Entries(0, 100*day, 100*day, func(e Entry) { got = append(got, e.Time/day) })
+	if !slices.Equal(got, []int64{9, 12}) {
+		t.Errorf("entries on days %v", got)
+	}
+}
+
 func TestTooManyMatchesOfAUserAreRefused(t *testing.T) {
 	f := newFunnel(Config{Steps: 2, Window: hour, Grace: day})
 	for i := range int64(Most) {
