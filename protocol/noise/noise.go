@@ -38,7 +38,9 @@
 package noise
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -134,6 +136,11 @@ func (p *Plan) Params(s report.Series) (Params, bool) {
 // Ratio is the exact decay γ of a family's draws.
 func (p *Plan) Ratio(family int) (num, den uint64) {
 	return p.Milli, 1000 * uint64(len(p.Families)) * uint64(p.Families[family].Sensitivity)
+}
+
+// Figures are the series that leave with noise, in order.
+func (p *Plan) Figures() []report.Series {
+	return slices.SortedFunc(maps.Keys(p.at), report.Series.Compare)
 }
 
 // Cells of a figure: the family and the numbers of its cells; ok is false when it leaves without noise or not.
