@@ -1,5 +1,7 @@
 // Package clients proves that clients nobody here wrote reach the agent with only their host
-// changed: Segment's for Node and Go, OpenTelemetry's metric exporters for Go and JavaScript.
+// changed: Segment's for Node and Go, RudderStack's and PostHog's for Node, the CloudEvents SDKs for Node and
+// Go, OpenTelemetry's metric exporters for Go and JavaScript, and its Collector (built from the module in
+// otelcol).
 // Each sends to a real agent process that is enrolled and was told to measure locally; then the
 // accounting and the exact figures are compared with what was sent. There is no state on disk
 // outside the tests' temporary folders.
