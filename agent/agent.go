@@ -84,22 +84,23 @@ type Agent struct {
 	wiping    atomic.Pointer[wiping] // the state is being deleted; nil: it is not
 	virtualNS atomic.Int64           // simulated: the virtual clock, unix ns; 0 before the first event
 
-	mu       sync.Mutex // guards everything below
-	moved    *sync.Cond // applied has risen
-	store    *history.Store
-	gate     *egress.Gate
-	policy   egress.Policy           // as the fold has seen it: by the records applied so far
-	applied  uint64                  // the newest record applied
-	saved    time.Time               // of the last checkpoint, real time
-	unsaved  error                   // why the last checkpoint failed; nil: it did not
-	unsealed error                   // why files of before there was a site key are still here; nil: they are not
-	halt     context.CancelCauseFunc // stops Run; nil: it does not run
-	catalogs map[exchange.Hash]*catalog.Catalog
-	current  *catalog.Catalog // in force; nil: none
-	stays    []control.Line   // figures of the newest closed windows that do not leave
-	progress map[string]int   // simulated: lines read of each recorded file
-	alsoNS   int64            // simulated: Received of the newest further record that was fed
-	delivery delivery
+	mu        sync.Mutex // guards everything below
+	moved     *sync.Cond // applied has risen
+	store     *history.Store
+	gate      *egress.Gate
+	policy    egress.Policy           // as the fold has seen it: by the records applied so far
+	applied   uint64                  // the newest record applied
+	saved     time.Time               // of the last checkpoint, real time
+	unsaved   error                   // why the last checkpoint failed; nil: it did not
+	unsealed  error                   // why files of before there was a site key are still here; nil: they are not
+	halt      context.CancelCauseFunc // stops Run; nil: it does not run
+	catalogs  map[exchange.Hash]*catalog.Catalog
+	current   *catalog.Catalog            // in force; nil: none
+	explained map[explainKey]egress.Ruled // figures that leave
+	stays     []control.Line              // figures of the newest closed windows that do not leave
+	progress  map[string]int              // simulated: lines read of each recorded file
+	alsoNS    int64                       // simulated: Received of the newest further record that was fed
+	delivery  delivery
 
 	purgeTo uint64 // number of the newest Forget record applied: the journal up to it has to go
 	forgot  uint64 // how many Forget records met somebody known, since Open
@@ -145,7 +146,7 @@ func newAgent(cfg Config) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}}
+	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}, explained: map[explainKey]egress.Ruled{}}
 	a.moved = sync.NewCond(&a.mu)
 	return a
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/consent"
 	"github.com/fieldpost/fieldpost/agent/control"
-	"github.com/fieldpost/fieldpost/agent/egress"
 	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/outbox"
@@ -83,41 +82,6 @@ func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, 
 		out = append(out, b)
 	}
 	return out, nil
-}
-
-// shownLine is a line whose figure is not told exactly.
-type shownLine struct {
-	Measure string            `json:"measure"`
-	Grain   string            `json:"grain"`
-	Start   string            `json:"start"`
-	Dims    map[string]string `json:"dims"`
-	Value   any               `json:"value"` // null
-	Form    string            `json:"form"`
-	Lo      *float64          `json:"lo,omitempty"`
-	Hi      *float64          `json:"hi,omitempty"` // absent with lo present: open top
-	Why     string            `json:"why,omitempty"`
-	Closed  bool              `json:"closed"`
-}
-
-// shown gives a line the form the site's own screens may show it in.
-func (a *Agent) shown(c *catalog.Catalog, i int, g report.Grain, l measure.Line) ([]byte, error) {
-	start, err := report.ParseStart(g, l.Start)
-	if err != nil {
-		return nil, err
-	}
-	v, ok := l.Value.(int64)
-	form, in, why := a.gate.Show(egress.Window{Catalog: c, Measure: i, Grain: g, Start: start}, a.policy, len(l.Dims) == 0 && ok, float64(v), l.Closed)
-	if form == report.Exact {
-		return json.Marshal(l)
-	}
-	s := shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: form.String(), Why: why.Text(), Closed: l.Closed}
-	if form.HasNumbers() {
-		s.Lo = &in.Lo
-		if in.Hi < 1e300 {
-			s.Hi = &in.Hi
-		}
-	}
-	return json.Marshal(s)
 }
 
 // allowExact lets the owner of the state see exact figures where the site allows it, and records each
@@ -195,8 +159,12 @@ func (a *Agent) line(hash exchange.Hash, cell report.Cell) (control.Line, bool) 
 	}
 	m := &c.Measures[cell.Measure]
 	l := control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose}
-	if f.Form == report.Suppressed {
-		l.Reason, l.Why = string(egress.NotSiteTotal), "leaves as “withheld”: too few people, or not the site's weekly total"
+	x, ok := a.explained[explainKey{hash, cell.Series, cell.Start}]
+	switch {
+	case ok:
+		l.Reason, l.Why, l.Explain = string(x.Reason), x.Reason.Text(), x.Why.Text()
+	case f.Form == report.Suppressed:
+		l.Reason, l.Why = "withheld", "it leaves as “withheld”; the reason stays here and was not kept over the last start"
 	}
 	return l, true
 }

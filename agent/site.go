@@ -47,7 +47,7 @@ type saved struct {
 
 // openSite restores fold, gate and shelf from the last checkpoint.
 func (a *Agent) openSite() (err error) {
-	a.gate = egress.New(a.zone)
+	a.gate = egress.New(egress.Config{Zone: a.zone, Catalog: a.byPrefix})
 	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Seal: a.vault.Files(useMeasure), Open: !a.vault.Sealed(), Measure: measure.Config{
 		Zone: a.zone, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.closed,
 		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
@@ -109,7 +109,7 @@ func (a *Agent) apply(no uint64, r *record.Record) error {
 	switch r.Kind {
 	case record.Consent:
 		a.adoptPolicy(exchange.SignedStatement{Raw: statementRaw(r.Data)}.Hash())
-		a.gate.Name(time.Unix(0, r.Received), a.policy)
+		a.gate.Name(time.Unix(0, r.Received), a.policy, sizes{a.store.Fold(), r.Received})
 	case record.Adopted:
 		if len(r.Data) == len(exchange.Hash{}) {
 			if c := a.catalogs[exchange.Hash(r.Data)]; c != nil {
@@ -160,35 +160,20 @@ type sizes struct {
 
 func (s sizes) Known() int   { return s.fold.Seen(s.now, measure.DefaultRemember) } // also where users are remembered for ever
 func (s sizes) Users28() int { return s.fold.Seen(s.now, 28*24*time.Hour) }
+func (s sizes) Users84() int { return s.fold.Seen(s.now, 84*24*time.Hour) }
+func (s sizes) Holders(trait string) map[string]int {
+	return s.fold.Holders(s.now, measure.DefaultRemember, trait)
+}
 
 // closed takes a closed window through the gate to the shelf. The fold calls it, with mu held.
 func (a *Agent) closed(w *measure.Window) {
-	a.judge(egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells})
-	if w.Grain != report.Block4w || w.Measure != firstBlock(w.Catalog, w.Catalog.Measures[w.Measure].Category) {
+	e := egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
+	cells, leave, err := a.gate.Judge(e, a.policy)
+	if err != nil { // no random bytes: the window stays, and noise for it was not spent
+		a.log.Error("a window was withheld", "measure", w.Catalog.Measures[w.Measure].ID, "error", err)
 		return
 	}
-	// Lifecycle has no window of four weeks, but the vendor must be told that it is withheld: with the
-	// first other measure about people of its category that closes one.
-	for i := range w.Catalog.Measures {
-		if m := &w.Catalog.Measures[i]; m.Kind == catalog.Lifecycle && m.Category == w.Catalog.Measures[w.Measure].Category {
-			a.judge(egress.Window{Catalog: w.Catalog, Measure: i, Grain: report.Block4w, Start: w.Start})
-		}
-	}
-}
-
-// firstBlock is the first measure about people of a category that has windows of four weeks, or -1.
-func firstBlock(c *catalog.Catalog, category string) int {
-	for i := range c.Measures {
-		if m := &c.Measures[i]; m.Subject == catalog.Person && m.Category == category && m.HasGrain(report.Block4w) {
-			return i
-		}
-	}
-	return -1
-}
-
-func (a *Agent) judge(w egress.Window) {
-	cells, leave := a.gate.Judge(w, a.policy)
-	a.remember(w, cells, leave)
+	a.remember(e, cells, leave)
 	if !leave {
 		return
 	}
@@ -199,19 +184,31 @@ func (a *Agent) judge(w egress.Window) {
 	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, out)
 }
 
-// remember keeps what does not leave of the newest windows, for the preview.
+// explainKey names a figure that waits to leave.
+type explainKey struct {
+	catalog exchange.Hash
+	series  report.Series
+	start   int64
+}
+
+// remember keeps, for the preview, what does not leave of the newest windows, and why what leaves has its form.
 func (a *Agent) remember(w egress.Window, cells []egress.Ruled, leave bool) {
 	m := &w.Catalog.Measures[w.Measure]
 	for _, c := range cells {
-		reason := c.Reason
-		if leave && reason == egress.Leaves || reason == egress.OtherGrain {
+		if leave {
+			if len(a.explained) >= maxStays {
+				clear(a.explained) // what waited has left meanwhile; the newest are explained again as they come
+			}
+			a.explained[explainKey{w.Catalog.Hash, c.Series, c.Start}] = c
+		}
+		if leave && c.Reason == egress.Leaves || c.Reason == egress.OtherGrain {
 			continue
 		}
 		f, err := w.Catalog.Resolve(c.Cell)
 		if err != nil {
 			continue
 		}
-		a.stays = append(a.stays, control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose, Reason: string(reason), Why: reason.Text()})
+		a.stays = append(a.stays, control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose, Reason: string(c.Reason), Why: c.Reason.Text(), Explain: c.Why.Text()})
 	}
 	if len(a.stays) > maxStays+maxStays/4 {
 		a.stays = append(a.stays[:0], a.staying()...)

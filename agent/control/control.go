@@ -200,6 +200,7 @@ type Line struct {
 	Purpose  string `json:"purpose"`
 	Reason   string `json:"reason,omitempty"` // code
 	Why      string `json:"why,omitempty"`    // in plain words
+	Explain  string `json:"explain,omitempty"`
 }
 
 // MarshalJSON adds the line's own fields to the figure's fixed shape.
@@ -209,16 +210,17 @@ func (l Line) MarshalJSON() ([]byte, error) {
 		Purpose  string `json:"purpose"`
 		Reason   string `json:"reason,omitempty"`
 		Why      string `json:"why,omitempty"`
-	}{l.Category, l.Purpose, l.Reason, l.Why})
+		Explain  string `json:"explain,omitempty"`
+	}{l.Category, l.Purpose, l.Reason, l.Why, l.Explain})
 }
 
 // UnmarshalJSON is the inverse of MarshalJSON.
 func (l *Line) UnmarshalJSON(b []byte) error {
-	var own struct{ Category, Purpose, Reason, Why string }
+	var own struct{ Category, Purpose, Reason, Why, Explain string }
 	if err := json.Unmarshal(b, &own); err != nil {
 		return err
 	}
-	*l = Line{Category: own.Category, Purpose: own.Purpose, Reason: own.Reason, Why: own.Why}
+	*l = Line{Category: own.Category, Purpose: own.Purpose, Reason: own.Reason, Why: own.Why, Explain: own.Explain}
 	return json.Unmarshal(b, &l.Figure)
 }
 

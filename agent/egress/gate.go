@@ -1,17 +1,22 @@
 // Package egress is the one gate between what was measured and what may leave.
 //
-// For every closed window it rules, from the catalog, the consent and the fixed group size
-// alone, in which form each figure leaves: the ruling is made before any value is looked
+// For every closed window it rules, from the catalog, the consent, the fixed group size and what was
+// told before, in which form each figure leaves: the ruling is made before any value is looked
 // up, so that the form tells nothing about the value (PRIVACY, "The form never depends on
 // the value"). Machine figures leave exactly, at the one grain the catalog names; traffic
-// per hour, or per day at small sites; about people only the site's weekly total of active users
-// leaves, in the answer of a code book, and at the level totals the site's totals exactly.
-// Everything else about people is suppressed.
+// per hour, or per day at small sites. Of counts of people an audited answer leaves: package
+// relate knows what the counts have to do with one another, package audit cuts the code books.
+// At the level totals the site's totals leave exactly; at strict and for the pool counts leave with
+// noise (package noise).
 //
 // Invariants: nothing leaves that the consent in force did not cover for the whole window;
 // every cell a ruling names is answered, zero and suppressed ones included, whatever
-// happened in the window; group sizes are fixed for a block of 12 weeks. The gate keeps one
-// thing of its own, the group sizes, which the agent's checkpoint holds (Save, Load).
+// happened in the window; group sizes are fixed for a block of 12 weeks; an answer is given once
+// and then stands. The gate keeps group sizes, answers and noise, which the agent's checkpoint
+// holds (Save, Load).
+//
+// What the site's own screens show obeys the same answers: windows of every measured category are
+// judged, also those that do not leave.
 package egress
 
 import (
@@ -20,8 +25,11 @@ import (
 	"math"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/egress/noise"
+	"github.com/fieldpost/fieldpost/agent/egress/relate"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
+	shared "github.com/fieldpost/fieldpost/protocol/noise"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -29,43 +37,12 @@ import (
 // count at a three-person site is an attendance clock.
 const smallSite = 20
 
-// Reason is why a figure is suppressed or does not leave. It stays at the site.
-type Reason string
-
+// Safety is tested with so many per cent fewer people than named; with more where many who are known
+// have not been seen for 12 weeks.
 const (
-	Leaves        Reason = ""                // it leaves
-	NotConsented  Reason = "not_consented"   // the category's level is off or local
-	NotAccepted   Reason = "not_accepted"    // the accepted catalog does not hold this definition
-	BeforeConsent Reason = "before_consent"  // the window began before the consent did
-	OtherGrain    Reason = "other_grain"     // this grain stays at the site
-	SmallSite     Reason = "small_site"      // traffic per hour at a site with fewer than 20 users
-	GroupTooSmall Reason = "group_too_small" // no code book has two answers for so few people
-	StillOpen     Reason = "still_open"      // the window has not closed
-	NotSiteTotal  Reason = "not_site_total"  // about people, and not the site's total of active users
+	margin         = 20
+	marginTurnover = 35
 )
-
-// Text is the reason in plain words.
-func (r Reason) Text() string {
-	switch r {
-	case NotConsented:
-		return "you have not agreed to send this category"
-	case NotAccepted:
-		return "you have not accepted the catalog that asks for this"
-	case BeforeConsent:
-		return "the window began before your consent did"
-	case OtherGrain:
-		return "this length of window stays here"
-	case SmallSite:
-		return "hours would tell who worked when at a site with fewer than 20 users; days leave"
-	case GroupTooSmall:
-		return "too few people: no answer could hide a single one"
-	case StillOpen:
-		return "the window has not closed yet"
-	case NotSiteTotal:
-		return "about people only the site's weekly total leaves"
-	}
-	return ""
-}
 
 // Policy is what the customer decided, as the gate needs it.
 type Policy struct {
@@ -81,103 +58,181 @@ type Window struct {
 	Grain   report.Grain
 	Start   int64
 	Cells   []report.Cell // exact figures: totals and breakdown values that are not nought
+	Sums    []Sum         // of sums about people: who contributed how much
+}
+
+// Sum is how a sum of a person property is spread over the people.
+type Sum struct {
+	report.Series
+	Users           int64   // who contributed
+	Capped          float64 // the sum when nobody counts for more than the limit of events
+	Largest, Second float64 // the two largest contributions to Capped
 }
 
 // Ruled is a cell in the form it may leave in, or suppressed with the reason.
 type Ruled struct {
 	report.Cell
 	Reason Reason
+	Why    Explanation
 }
 
 // Gate rules. It is used by one goroutine.
 type Gate struct {
-	zone   *time.Location
+	cfg    Config
 	groups map[int64]group // by start of the 12-week block
+	plans  map[[8]byte]*relate.Plan
+	model  *relate.Model
+	drawer *noise.Drawer
+}
+
+// Config of a Gate.
+type Config struct {
+	Zone    *time.Location                        // of the installation
+	Catalog func(prefix [8]byte) *catalog.Catalog // finds every catalog that was in force within two years
+	Noise   noise.Config
 }
 
 type group struct {
-	Size    int  `json:"size"`     // the group size in force for the block
-	Named   bool `json:"named"`    // by the customer, and not rounded
-	Used    bool `json:"used"`     // a figure was answered with it
-	Users28 bool `json:"users_28"` // at least smallSite users were active in the 28 days before the block
+	Size    int            `json:"size"`              // the group size in force for the block
+	Named   bool           `json:"named"`             // by the customer, and not rounded
+	Used    bool           `json:"used"`              // a figure was answered with it
+	Users28 bool           `json:"users_28"`          // at least smallSite users were active in the 28 days before the block
+	Margin  int            `json:"margin"`            // per cent
+	Trait   string         `json:"trait,omitempty"`   // that figures are told by, when the size was fixed
+	Holders map[string]int `json:"holders,omitempty"` // people known by value of the trait; "" none
 }
 
-// New is a gate for an installation in zone.
-func New(zone *time.Location) *Gate { return &Gate{zone: zone, groups: map[int64]group{}} }
+// New is a gate.
+func New(cfg Config) *Gate {
+	g := &Gate{cfg: cfg, groups: map[int64]group{}, plans: map[[8]byte]*relate.Plan{}, drawer: noise.New(cfg.Noise)}
+	g.model = relate.NewModel(g.planOf)
+	return g
+}
+
+// planOf is the plan of a catalog that was in force; nil when it is unknown.
+func (g *Gate) planOf(prefix [8]byte) *relate.Plan {
+	if p, ok := g.plans[prefix]; ok {
+		return p
+	}
+	if g.cfg.Catalog == nil {
+		return nil
+	}
+	c := g.cfg.Catalog(prefix)
+	if c == nil {
+		return nil
+	}
+	return g.plan(c)
+}
+
+func (g *Gate) plan(c *catalog.Catalog) *relate.Plan {
+	prefix := [8]byte(c.Hash[:8])
+	p, ok := g.plans[prefix]
+	if !ok {
+		p = relate.New(c)
+		g.plans[prefix] = p
+	}
+	return p
+}
 
 // Sizes tells what a block's group size is made of; asked once a block.
 type Sizes interface {
-	Known() int   // users known at the site who are people
-	Users28() int // users active in the last 28 days
+	Known() int                          // users known at the site who are people
+	Users28() int                        // of them, active in the last 28 days
+	Users84() int                        // of them, active in the last 12 weeks
+	Holders(trait string) map[string]int // of them, by the value of a trait; "" those without
 }
 
 // Begin fixes the group size of the 12-week block that holds t, if it is not fixed yet. It must be
 // called before the first window of the block closes.
 func (g *Gate) Begin(t time.Time, p Policy, s Sizes) {
-	start := report.WindowStart(report.Block12w, t, g.zone)
+	start := report.WindowStart(report.Block12w, t, g.cfg.Zone)
 	if _, ok := g.groups[start]; ok {
 		return
 	}
-	n := group{Size: roundGroup(s.Known()), Users28: s.Users28() >= smallSite}
-	if p.People > 0 {
-		n.Size, n.Named = p.People, true
+	known := s.Known()
+	n := group{Size: roundGroup(known), Users28: s.Users28() >= smallSite, Margin: margin}
+	if (known-s.Users84())*5 > known {
+		n.Margin = marginTurnover
 	}
-	g.groups[start] = n
+	g.groups[start] = g.named(n, p, s)
 	for old := range g.groups {
-		if old < start-4*84 { // windows close within a year of blocks
+		if old < start-12*84 { // what was told is related for two years
 			delete(g.groups, old)
 		}
 	}
 }
 
-// Name lets a number of people that the customer named take effect in the block that holds t, if no
-// figure about people was answered with the block's size yet; from the next block on it does
-// anyway.
-func (g *Gate) Name(t time.Time, p Policy) {
-	start := report.WindowStart(report.Block12w, t, g.zone)
-	n, ok := g.groups[start]
-	if !ok || n.Used || p.People <= 0 {
-		return
+// named takes in what the customer decided.
+func (g *Gate) named(n group, p Policy, s Sizes) group {
+	if p.People > 0 {
+		n.Size, n.Named, n.Margin = p.People, true, margin
 	}
-	n.Size, n.Named = p.People, true
-	g.groups[start] = n
+	if p.Accepted != nil {
+		if n.Trait = g.plan(p.Accepted).Trait(); n.Trait != "" {
+			n.Holders = s.Holders(n.Trait)
+		}
+	}
+	return n
+}
+
+// Name lets a decision of the customer take effect in the block that holds t, if no figure about people
+// was answered with the block's size yet; from the next block on it does anyway.
+func (g *Gate) Name(t time.Time, p Policy, s Sizes) {
+	start := report.WindowStart(report.Block12w, t, g.cfg.Zone)
+	if n, ok := g.groups[start]; ok && !n.Used {
+		g.groups[start] = g.named(n, p, s)
+	}
 }
 
 // Fixed reports whether the group size of t's block is fixed.
 func (g *Gate) Fixed(t time.Time) bool {
-	_, ok := g.groups[report.WindowStart(report.Block12w, t, g.zone)]
+	_, ok := g.groups[report.WindowStart(report.Block12w, t, g.cfg.Zone)]
 	return ok
 }
 
-// ruling is the form of a series, decided without its value.
-type ruling struct {
-	form   report.Form
-	book   Book // Band
-	reason Reason
-}
-
-// Judge rules on a window. leave is false when nothing of it leaves; the cells then say why,
-// for the site's own screens.
-func (g *Gate) Judge(w Window, p Policy) (cells []Ruled, leave bool) {
+// Judge rules on a closed window: every cell it has, whether or not something happened. The cells leave when leave
+// is set; what leaves with noise may belong to a longer window than w.
+func (g *Gate) Judge(w Window, p Policy) (cells []Ruled, leave bool, err error) {
 	m := &w.Catalog.Measures[w.Measure]
-	if why := g.stays(w, m, p); why != Leaves {
-		return suppressAll(w, why), false
-	}
-	exact := make(map[report.Series]report.Cell, len(w.Cells))
-	for _, c := range w.Cells {
-		exact[c.Series] = c
-	}
+	why := g.stays(w, m, p)
 	if m.Subject != catalog.Person {
-		return machineCells(w, m), true
+		if why != Leaves {
+			return suppressAll(w, why), false, nil
+		}
+		return machineCells(w), true, nil
 	}
-	for _, s := range seriesOf(w, m) {
-		r := g.rule(s, w, m, p)
-		cells = append(cells, answer(s, w.Start, r, exact[s])) // the value is looked up here and nowhere above
+	noised, err := g.noised(w, m, p)
+	if err != nil {
+		return nil, false, err
 	}
-	return cells, true
+	if p.level(m) == exchange.Strict {
+		noised = append(noised, g.public(w, m, why)...)
+		return noised, len(noised) > 0, nil
+	}
+	if !g.tells(w, m) {
+		if len(noised) > 0 {
+			return noised, true, nil
+		}
+		return suppressAll(w, why), false, nil
+	}
+	audited := g.audited(w, m, p)
+	if why != Leaves {
+		if len(noised) > 0 {
+			return noised, true, nil
+		}
+		return suppressAll(w, why), false, nil
+	}
+	return append(noised, audited...), true, nil
 }
 
-// stays is why a whole window stays at the site, or Leaves.
+func (p Policy) level(m *catalog.Measure) exchange.Level {
+	if p.Statement == nil {
+		return exchange.Off
+	}
+	return p.Statement.Effective(m, p.Accepted).Level
+}
+
+// stays is why a whole window does not leave, Leaves when it does.
 func (g *Gate) stays(w Window, m *catalog.Measure, p Policy) Reason {
 	if p.Statement == nil || !p.Statement.Decision(m.Category).Level.Leaves() {
 		return NotConsented
@@ -186,23 +241,34 @@ func (g *Gate) stays(w Window, m *catalog.Measure, p Policy) Reason {
 	if !d.Level.Leaves() {
 		return NotAccepted
 	}
-	begin, _ := report.WindowTimes(w.Grain, w.Start, g.zone)
+	begin, _ := report.WindowTimes(w.Grain, w.Start, g.cfg.Zone)
 	if begin.Unix() < d.From {
 		return BeforeConsent
+	}
+	if m.Subject == catalog.Person {
+		if !g.tells(w, m) {
+			return OtherGrain
+		}
+		return Leaves
 	}
 	return g.grain(w, m, begin)
 }
 
-// grain is why a grain stays at the site, or Leaves. Of machine and traffic one grain leaves,
-// of people weeks and blocks of four weeks.
+// tells reports whether anything is told of windows like this one (PRIVACY, "Windows that leave").
+func (g *Gate) tells(w Window, m *catalog.Measure) bool {
+	if w.Grain == report.Week && m.Kind == catalog.Count {
+		return true
+	}
+	if m.Kind == catalog.FirstTime && w.Grain == report.Change {
+		return true
+	}
+	return g.plan(w.Catalog).Window(w.Measure, w.Grain, w.Start)
+}
+
+// grain rules whether windows of this length leave, for machines and traffic.
 func (g *Gate) grain(w Window, m *catalog.Measure, begin time.Time) Reason {
 	leaves := m.Leaves
 	switch m.Subject {
-	case catalog.Person:
-		if w.Grain == report.Block4w || w.Grain == report.Week && m.Kind == catalog.ActiveUsers || w.Grain == report.Week && m.Kind == catalog.Count {
-			return Leaves
-		}
-		return OtherGrain
 	case catalog.Traffic:
 		if leaves < report.Hour {
 			leaves = report.Hour
@@ -214,7 +280,7 @@ func (g *Gate) grain(w Window, m *catalog.Measure, begin time.Time) Reason {
 			return SmallSite
 		}
 	case catalog.Machine:
-		if m.Kind == catalog.Fact && w.Grain == report.Change {
+		if (m.Kind == catalog.Fact || m.Kind == catalog.FirstTime) && w.Grain == report.Change {
 			return Leaves
 		}
 	}
@@ -224,10 +290,13 @@ func (g *Gate) grain(w Window, m *catalog.Measure, begin time.Time) Reason {
 	return Leaves
 }
 
-// block is the group of t's block; where nothing at all was received in a block, that of the newest
-// one before it.
+// block is the group of the 12-week block that holds t. A block before the first one that was
+// fixed is taken as that of the site when it began.
 func (g *Gate) block(t time.Time) group {
-	start := report.WindowStart(report.Block12w, t, g.zone)
+	return g.blockAt(report.WindowStart(report.Block12w, t, g.cfg.Zone))
+}
+
+func (g *Gate) blockAt(start int64) group {
 	var best group
 	newest := int64(math.MinInt64)
 	for s, n := range g.groups {
@@ -238,165 +307,100 @@ func (g *Gate) block(t time.Time) group {
 	return best
 }
 
-// use marks that a figure of t's block was answered with its size.
-func (g *Gate) use(t time.Time) {
-	start := report.WindowStart(report.Block12w, t, g.zone)
-	if n, ok := g.groups[start]; ok && !n.Used {
-		n.Used = true
-		g.groups[start] = n
+// sizes is the group of a block of 12 weeks as package relate needs it; from now on it is used.
+func (g *Gate) sizes(p *relate.Plan) func(start int64) relate.Sizes {
+	return func(start int64) relate.Sizes {
+		n := g.blockAt(start)
+		if own, ok := g.groups[start]; ok && !own.Used {
+			own.Used = true
+			g.groups[start] = own
+		}
+		z := relate.Sizes{People: n.Size, Margin: n.Margin}
+		if n.Trait != "" && n.Trait == p.Trait() {
+			z.Roles = share(n.Size, p.Weights(n.Holders))
+		}
+		return z
 	}
 }
 
-// rule decides the form of one series of a window about people. It sees no value.
-func (g *Gate) rule(s report.Series, w Window, m *catalog.Measure, p Policy) ruling {
-	level := exchange.Off
-	if p.Statement != nil {
-		level = p.Statement.Effective(m, p.Accepted).Level
+// noised is what leaves of a window with noise: at the level strict, and for the pool.
+func (g *Gate) noised(w Window, m *catalog.Measure, p Policy) ([]Ruled, error) {
+	if p.Statement == nil {
+		return nil, nil
 	}
-	// Two totals of active users over overlapping events would tell their difference: one only.
-	siteTotal := s.Breakdown == 0 && s.Field == report.Value && len(m.Where) == 0 && len(m.WhereUser) == 0 &&
-		(m.Kind == catalog.Count || firstTotal(w.Catalog) == w.Measure)
-	if siteTotal && level.AtLeast(exchange.Totals) {
-		return ruling{form: report.Exact}
-	}
-	if !siteTotal || w.Grain != report.Week || firstTotal(w.Catalog) != w.Measure {
-		return ruling{form: report.Suppressed, reason: NotSiteTotal}
-	}
-	begin, _ := report.WindowTimes(w.Grain, w.Start, g.zone)
-	book := TotalBook(g.block(begin).Size)
-	if book == nil {
-		return ruling{form: report.Suppressed, reason: GroupTooSmall}
-	}
-	g.use(begin)
-	return ruling{form: report.Band, book: book}
-}
-
-// Show is the form in which the site's own screens may show a figure: what leaves could tell no more
-// about people, so the console is no monitor. total says that it is a total with the whole number v.
-func (g *Gate) Show(w Window, p Policy, total bool, v float64, closed bool) (report.Form, report.Interval, Reason) {
-	m := &w.Catalog.Measures[w.Measure]
-	begin, _ := report.WindowTimes(w.Grain, w.Start, g.zone)
-	switch m.Subject {
-	case catalog.Machine:
-		return report.Exact, report.Interval{}, Leaves
-	case catalog.Traffic:
-		if w.Grain < report.Hour || w.Grain == report.Hour && !g.block(begin).Users28 {
-			return report.Suppressed, report.Interval{}, SmallSite
+	var out []Ruled
+	for _, x := range []struct {
+		level string
+		d     exchange.Decision
+	}{{shared.Pool, p.Statement.EffectivePool(m, p.Accepted)}, {shared.Strict, p.Statement.Effective(m, p.Accepted)}} {
+		if x.d.Level != exchange.Strict || len(out) > 0 {
+			continue
 		}
-		return report.Exact, report.Interval{}, Leaves
-	}
-	if !total {
-		return report.Suppressed, report.Interval{}, NotSiteTotal
-	}
-	s := report.Series{Measure: uint16(w.Measure), Field: report.Value, Grain: w.Grain}
-	r := ruling{form: report.Suppressed, reason: OtherGrain}
-	if g.grain(w, m, begin) == Leaves {
-		r = g.rule(s, w, m, p)
-	}
-	if !closed && r.form != report.Suppressed { // a figure that still moves would be told many times
-		return report.Suppressed, report.Interval{}, StillOpen
-	}
-	switch r.form {
-	case report.Band:
-		i := r.book.Answer(v)
-		if i.Known() {
-			return report.Exact, i, Leaves
+		nw := noise.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
+		grain, start, ok := noise.Released(nw, x.level)
+		if !ok {
+			continue
 		}
-		return report.Band, i, Leaves
-	case report.Exact:
-		return report.Exact, report.Interval{Lo: v, Hi: v}, Leaves
-	}
-	return report.Suppressed, report.Interval{}, r.reason
-}
-
-// firstTotal is the measure that counts as the site's total of active users: the first
-// unfiltered one of the catalog.
-func firstTotal(c *catalog.Catalog) int {
-	for i := range c.Measures {
-		m := &c.Measures[i]
-		if m.Kind == catalog.ActiveUsers && m.Subject == catalog.Person && len(m.Where) == 0 && len(m.WhereUser) == 0 {
-			return i
+		begin, _ := report.WindowTimes(grain, start, g.cfg.Zone)
+		if begin.Unix() < x.d.From {
+			continue
 		}
-	}
-	return -1
-}
-
-// answer looks the value up and gives it the ruled form.
-func answer(s report.Series, start int64, r ruling, exact report.Cell) Ruled {
-	c := report.Cell{Series: s, Start: start, Form: r.form}
-	switch r.form {
-	case report.Exact:
-		c.Lo, c.Hi, c.Blob = exact.Lo, exact.Hi, exact.Blob
-	case report.Band:
-		i := r.book.Answer(exact.Lo)
-		c.Lo, c.Hi = i.Lo, i.Hi
-		if i.Known() {
-			c.Form = report.Exact // a book's answer of one value; the book's form was fixed all the same
+		cells, done, err := g.drawer.Draw(nw, x.level, g.block(begin).Size)
+		if err != nil {
+			return nil, fmt.Errorf("drawing noise for %s: %w", m.ID, err)
 		}
-	}
-	return Ruled{Cell: c, Reason: r.reason}
-}
-
-func machineCells(w Window, m *catalog.Measure) []Ruled {
-	out := make([]Ruled, 0, len(w.Cells))
-	for _, c := range w.Cells {
-		out = append(out, Ruled{Cell: c})
-	}
-	return out
-}
-
-// seriesOf is every series a window about people has, in order: the fields of the total and, in blocks
-// of four weeks, of every listed value of every breakdown, whether it occurred or not.
-func seriesOf(w Window, m *catalog.Measure) []report.Series {
-	var out []report.Series
-	add := func(b uint8, v1, v2 int) {
-		for _, f := range m.Fields() {
-			out = append(out, report.Series{Measure: uint16(w.Measure), Field: f, Grain: w.Grain, Breakdown: b, V1: uint16(v1), V2: uint16(v2)})
-		}
-	}
-	add(0, 0, 0)
-	if w.Grain != report.Block4w {
-		return out
-	}
-	for b, dims := range m.By {
-		n := [2]int{1, 1}
-		for i, d := range dims {
-			if p, _ := w.Catalog.Dimension(m, d); p != nil {
-				n[i] = int(p.NoneIndex()) + 1
-			}
-		}
-		for v1 := range n[0] {
-			for v2 := range n[1] {
-				add(uint8(b+1), v1, v2)
+		for _, c := range cells {
+			if done {
+				r := Ruled{Cell: c, Why: Explanation{Noise: x.level}}
+				if c.Form == report.Suppressed {
+					r.Reason = GroupTooSmall
+				}
+				out = append(out, r)
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
-func suppressAll(w Window, why Reason) []Ruled {
-	out := make([]Ruled, 0, len(w.Cells))
-	for _, c := range w.Cells {
-		out = append(out, Ruled{Cell: report.Cell{Series: c.Series, Start: c.Start, Form: report.Suppressed}, Reason: why})
-	}
-	return out
+// Spent is what noise has cost so far.
+func (g *Gate) Spent() []noise.Spending { return g.drawer.Spent() }
+
+// saved is the gate on disk.
+type saved struct {
+	Groups map[int64]group `json:"groups"`
+	Told   json.RawMessage `json:"told"`
+	Noise  json.RawMessage `json:"noise"`
 }
 
-// Save writes the gate's state for the checkpoint; equal states give equal bytes.
+// Save is the gate's state, to be committed with the checkpoint.
 func (g *Gate) Save() ([]byte, error) {
-	b, err := json.Marshal(g.groups) // keys are written sorted
+	told, err := g.model.Save()
 	if err != nil {
-		return nil, fmt.Errorf("writing group sizes: %w", err)
+		return nil, err
+	}
+	drawn, err := g.drawer.Save()
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(saved{g.groups, told, drawn}) // keys are written sorted
+	if err != nil {
+		return nil, fmt.Errorf("writing the gate: %w", err)
 	}
 	return b, nil
 }
 
-// Load replaces the gate's state.
+// Load reads what Save gave.
 func (g *Gate) Load(b []byte) error {
-	groups := map[int64]group{}
-	if err := json.Unmarshal(b, &groups); err != nil {
-		return fmt.Errorf("reading group sizes: %w", err)
+	s := saved{}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("reading the gate: %w", err)
 	}
-	g.groups = groups
-	return nil
+	if s.Groups == nil { // as the first version wrote it: group sizes alone
+		return json.Unmarshal(b, &g.groups)
+	}
+	g.groups = s.Groups
+	if err := g.model.Load(s.Told); err != nil {
+		return err
+	}
+	return g.drawer.Load(s.Noise)
 }

@@ -34,8 +34,8 @@ type System struct {
 
 	cons    []constraint
 	settled int // relations before it were looked at
-	queue []int32
-	in    []bool
+	queue   []int32
+	in      []bool
 
 	trail   []change
 	work    int

@@ -59,6 +59,7 @@ type block struct {
 	sizes   Sizes
 	classes []class // how the trait's values are told; fewer than two: not at all
 	vars    map[key]audit.Var
+	told    map[key]Told
 	all     audit.Var // everybody
 	group   []audit.Var
 }
@@ -159,7 +160,7 @@ func (m *Model) protect(v, group audit.Var, least int) {
 
 // newBlock enters the numbers of a block.
 func (m *Model) newBlock(p *Plan, start int64, z Sizes) *block {
-	b := &block{start: start, plan: p, sizes: z, vars: map[key]audit.Var{}}
+	b := &block{start: start, plan: p, sizes: z, vars: map[key]audit.Var{}, told: map[key]Told{}}
 	b.all = m.constant(int64(z.People), int64(z.fewer(z.People)))
 	if b.classes = z.classes(); p.trait == "" || len(b.classes) < 2 {
 		b.classes = nil

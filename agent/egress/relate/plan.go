@@ -209,3 +209,26 @@ func (p *Plan) rolesOf(where []catalog.Clause) (roles []uint16, ok bool) {
 
 // Trait is the one trait that figures are told by; "" when none.
 func (p *Plan) Trait() string { return p.trait }
+
+// Weights is how many people have each value of the trait, from numbers by the value's name.
+func (p *Plan) Weights(holders map[string]int) []int {
+	pr, _ := catalog.Find(p.cat.Traits, p.trait)
+	if pr == nil {
+		return nil
+	}
+	out := make([]int, pr.Size())
+	for name, n := range holders {
+		at := pr.NoneIndex()
+		if name != "" {
+			at = pr.Index(name)
+		}
+		out[at] += n
+	}
+	return out
+}
+
+// SamePeople reports whether the people who did m's events are those that o counts.
+func (p *Plan) SamePeople(m, o *catalog.Measure) bool {
+	x, y := baseOf(m), baseOf(o)
+	return x.key == y.key && len(m.WhereUser) == 0 && len(o.WhereUser) == 0
+}

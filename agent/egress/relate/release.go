@@ -35,6 +35,16 @@ type entry struct {
 	N    int16 `json:"n,omitempty"`
 	Lo   int64 `json:"l,omitempty"`
 	Hi   int64 `json:"h,omitempty"`
+	As   uint8 `json:"a,omitempty"` // the book's template
+	Open bool  `json:"t,omitempty"` // the top answer
+}
+
+// Told is an answer that was given.
+type Told struct {
+	audit.Interval
+	Template audit.Template // Withheld: it follows from other answers
+	Open     bool           // it also stands for more people than the group has
+	Refused  bool           // no answer was true: people changed between two windows
 }
 
 // NewModel is an empty model. plan finds a catalog's plan by the first bytes of its hash; nil when unknown.
@@ -91,7 +101,7 @@ func (m *Model) settle() { m.each(func(s *audit.System) { s.Settle() }) }
 func (m *Model) enter(p *Plan, e *entry) *block {
 	var b *block
 	if e.Cohort {
-		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}}
+		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}, told: map[key]Told{}}
 		b.all = m.constant(int64(e.Sizes.People), int64(e.Sizes.fewer(e.Sizes.People)))
 		m.blocks = append(m.blocks, b)
 	} else {
@@ -109,12 +119,41 @@ func (m *Model) Known(q Question) (known, public audit.Interval) {
 	return m.worlds[0].Known(q.v), m.worlds[0].Public(q.v)
 }
 
-// Told notes that q was answered with a. false: it contradicts what was told before, and nothing is noted.
-func (m *Model) Told(q Question, a audit.Interval) bool {
+// Look is the answer that was given for a cell. known says that something follows for it from other answers.
+func (m *Model) Look(p *Plan, s report.Series, start int64) (told Told, known bool, why Reason) {
+	at, cohort := blockStart(start), p.cat.Measures[s.Measure].Kind == catalog.Retention
+	if cohort {
+		at = start
+	}
+	b := m.find(at, cohort)
+	if b == nil || b.plan != p {
+		return told, false, NoGroup
+	}
+	k, why := p.key(s, start, b)
+	if why != "" {
+		return told, false, why
+	}
+	if t, ok := b.told[k]; ok {
+		return t, true, ""
+	}
+	v, ok := b.vars[k]
+	if !ok {
+		return told, false, NoGroup
+	}
+	i := m.worlds[0].Known(v)
+	public := m.worlds[0].Public(v)
+	return Told{Interval: i, Open: i.Hi == public.Hi}, i != public, ""
+}
+
+// Tell notes that q was answered with a. false: it contradicts what was told before, and nothing is noted.
+func (m *Model) Tell(q Question, a audit.Interval, t audit.Template) bool {
+	before := m.worlds[0].Known(q.v)
 	if !m.worlds[0].Tell(q.v, a.Lo, a.Hi) {
 		return false
 	}
-	m.log = append(m.log, entry{Start: q.b.start, Cohort: q.b.cohort, What: q.k.what, Of: q.k.of, Role: q.k.role, N: q.k.n, Lo: a.Lo, Hi: a.Hi})
+	q.b.told[q.k] = Told{a, t, a.Hi == before.Hi, false}
+	m.log = append(m.log, entry{Start: q.b.start, Cohort: q.b.cohort, What: q.k.what, Of: q.k.of, Role: q.k.role, N: q.k.n,
+		Lo: a.Lo, Hi: a.Hi, As: uint8(t), Open: a.Hi == before.Hi})
 	if m.worlds[1].Tell(q.v, a.Lo, a.Hi) {
 		return true
 	}
@@ -125,6 +164,12 @@ func (m *Model) Told(q Question, a audit.Interval) bool {
 		}
 	}
 	return true
+}
+
+// Refuse notes that q has no true answer.
+func (m *Model) Refuse(q Question) {
+	q.b.told[q.k] = Told{Refused: true}
+	m.log = append(m.log, entry{Start: q.b.start, Cohort: q.b.cohort, What: q.k.what, Of: q.k.of, Role: q.k.role, N: q.k.n, Hi: -1})
 }
 
 // grow takes a twentieth more people for certain in the twelve weeks of a block; false: all are.
@@ -174,6 +219,11 @@ func (m *Model) replay() (fits bool) {
 			m.settle()
 		}
 		if v, ok := b.vars[key{e.What, e.Of, e.Role, e.N}]; ok {
+			if e.Hi < e.Lo {
+				b.told[key{e.What, e.Of, e.Role, e.N}] = Told{Refused: true}
+				continue
+			}
+			b.told[key{e.What, e.Of, e.Role, e.N}] = Told{audit.Interval{Lo: e.Lo, Hi: e.Hi}, audit.Template(e.As), e.Open, false}
 			m.worlds[0].Tell(v, e.Lo, e.Hi)
 			fits = m.worlds[1].Tell(v, e.Lo, e.Hi) && fits
 		}

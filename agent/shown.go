@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"encoding/json"
+	"math"
+
+	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/measure"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/report"
+)
+
+// shownLine is a line whose figures are not all told exactly.
+type shownLine struct {
+	Measure string            `json:"measure"`
+	Grain   string            `json:"grain"`
+	Start   string            `json:"start"`
+	Dims    map[string]string `json:"dims"`
+	Value   any               `json:"value"` // null
+	Form    string            `json:"form"`  // "figures": of a kind with several, each has its own
+	Lo      *float64          `json:"lo,omitempty"`
+	Hi      *float64          `json:"hi,omitempty"` // absent with lo present: open top
+	Why     string            `json:"why,omitempty"`
+	Figures []shownFigure     `json:"figures,omitempty"`
+	Closed  bool              `json:"closed"`
+}
+
+// shownFigure is one figure of a line.
+type shownFigure struct {
+	Field string            `json:"field"`
+	Dims  map[string]string `json:"dims"`
+	Form  string            `json:"form"`
+	Lo    *float64          `json:"lo,omitempty"`
+	Hi    *float64          `json:"hi,omitempty"`
+	Why   string            `json:"why,omitempty"`
+}
+
+// shown gives a line the forms the site's own screens may show it in.
+func (a *Agent) shown(c *catalog.Catalog, i int, g report.Grain, l measure.Line) ([]byte, error) {
+	start, err := report.ParseStart(g, l.Start)
+	if err != nil {
+		return nil, err
+	}
+	m := &c.Measures[i]
+	w := egress.Window{Catalog: c, Measure: i, Grain: g, Start: start}
+	if m.Subject != catalog.Person {
+		form, in, why := a.gate.Show(w, a.policy, report.Series{}, 0, l.Closed)
+		return oneShown(l, form, in, why)
+	}
+	if v, ok := l.Value.(int64); ok {
+		cell, err := c.Cell(report.Figure{Measure: m.ID, Hash: m.HashString(), Field: report.Value, Grain: g, Start: start, Dims: l.Dims, Form: report.Suppressed})
+		if err != nil { // of a definition that is no more
+			return oneShown(l, report.Suppressed, report.Interval{}, egress.OtherGrain)
+		}
+		form, in, why := a.gate.Show(w, a.policy, cell.Series, float64(v), l.Closed)
+		return oneShown(l, form, in, why)
+	}
+	if m.Kind == catalog.FirstTime || m.Kind == catalog.Fact {
+		form, in, why := a.gate.Show(w, a.policy, report.Series{Field: report.Value, Grain: g, Measure: uint16(i)}, 0, l.Closed)
+		return oneShown(l, form, in, why)
+	}
+	return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: "figures", Figures: a.figuresOf(w, l), Closed: l.Closed})
+}
+
+func oneShown(l measure.Line, form report.Form, in report.Interval, why egress.Reason) ([]byte, error) {
+	if form == report.Exact {
+		return json.Marshal(l)
+	}
+	s := shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: form.String(), Why: why.Text(), Closed: l.Closed}
+	s.Lo, s.Hi = ends(form, in)
+	return json.Marshal(s)
+}
+
+func ends(form report.Form, in report.Interval) (lo, hi *float64) {
+	if !form.HasNumbers() {
+		return nil, nil
+	}
+	if !math.IsInf(in.Hi, 1) {
+		hi = &in.Hi
+	}
+	return &in.Lo, hi
+}
+
+// figuresOf are the figures of a line of a kind that has several: its own, and those of the breakdowns that
+// belong to the kind.
+func (a *Agent) figuresOf(w egress.Window, l measure.Line) []shownFigure {
+	m := &w.Catalog.Measures[w.Measure]
+	var out []shownFigure
+	add := func(s report.Series, dims map[string]string) {
+		closed := l.Closed
+		if r, ok := l.Value.(measure.RetentionValue); ok {
+			if int(s.V1)+1 >= len(r.Active) && s.Breakdown > 0 {
+				return // its week has not closed
+			}
+			closed = true
+		}
+		v := contract(l.Value, s.Field)
+		if math.IsNaN(v) {
+			return
+		}
+		form, in, why := a.gate.Show(w, a.policy, s, v, closed)
+		f := shownFigure{Field: s.Field.String(), Dims: dims, Form: form.String(), Why: why.Text()}
+		f.Lo, f.Hi = ends(form, in)
+		out = append(out, f)
+	}
+	s := report.Series{Measure: uint16(w.Measure), Grain: w.Grain}
+	if len(l.Dims) == 0 {
+		for _, s.Field = range m.Fields() {
+			add(s, map[string]string{})
+		}
+	}
+	for n, b := range w.Catalog.Breakdowns(m) {
+		s.Breakdown = uint8(n + 1)
+		for s.V1, s.V2 = range b.Cells() {
+			dims, fits := own(b, []uint16{s.V1, s.V2}, l.Dims)
+			for _, s.Field = range m.FieldsOf(n + 1) {
+				if fits {
+					add(s, dims)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// own are the dimensions of a cell that belong to the kind; fits says that all others are those of the line.
+func own(b catalog.Breakdown, at []uint16, line map[string]string) (dims map[string]string, fits bool) {
+	dims, found := map[string]string{}, 0
+	for i, p := range b.Props {
+		name := p.ValueName(at[i])
+		if p.Fixed {
+			dims[b.Dims[i]] = name
+			continue
+		}
+		if v, ok := line[b.Dims[i]]; !ok || v != name {
+			return nil, false
+		}
+		found++
+	}
+	return dims, found == len(line)
+}
+
+// contract is a figure that is no matter of people: what was bought. NaN when it is not known.
+func contract(v any, f report.Field) float64 {
+	known := func(x *float64) float64 {
+		if x == nil {
+			return math.NaN()
+		}
+		return *x
+	}
+	seats, _ := v.(measure.SeatsValue)
+	switch f {
+	case report.Purchased:
+		return known(seats.Purchased)
+	case report.Assigned:
+		return known(seats.Assigned)
+	case report.Workdays:
+		return math.NaN() // a line has the ratio instead
+	}
+	return 0
+}
