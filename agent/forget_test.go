@@ -16,9 +16,10 @@ import (
 
 func TestForgettingOneNameForgetsThePersonDownToTheLastByte(t *testing.T) {
 	cfg := lived(t, nil)
-	path := filepath.Join(cfg.Settings.State, "measure", "closed", "0000000000000001.win.damaged")
-	if err := os.WriteFile(path, []byte("canary-0 in a file that was set aside"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, aside := range []string{"measure/closed/0000000000000001.win.damaged", "journal/00000000000000000001-4096.bad"} {
+		if err := os.WriteFile(filepath.Join(cfg.Settings.State, aside), []byte("canary-0 in a file that was set aside"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if got := named(inside(t, cfg), "canary-0", "alias-0"); len(got) < 3 {
 		t.Fatalf("canary-0 stands only in %v", got)
