@@ -49,7 +49,7 @@ type saved struct {
 func (a *Agent) openSite() (err error) {
 	a.gate = egress.New(egress.Config{Zone: a.zone, Catalog: a.byPrefix})
 	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Seal: a.vault.Files(useMeasure), Open: !a.vault.Sealed(), Measure: measure.Config{
-		Zone: a.zone, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.closed,
+		Zone: a.zone, Workdays: a.cfg.Settings.WorkingDays, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.closed,
 		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
 		Facts:       map[string]string{"agent.version": a.cfg.Version, "agent.os": runtime.GOOS, "agent.arch": runtime.GOARCH},
 	}})
