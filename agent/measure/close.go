@@ -83,7 +83,7 @@ func (f *Fold) emit(r *run.Run, d due, cells []report.Cell, zero bool) {
 	if len(cells) == 0 || !r.Measures(&f.w, d.grain, d.start) {
 		return
 	}
-	if !allZero(cells) {
+	if r.Fact != nil || !allZero(cells) { // the first of a list is no zero
 		f.keep(&Stored{Run: r.ID, Measure: r.M.ID, Catalog: prefixOf(r.Cat), Grain: d.grain, Start: d.start, Closed: d.at, Cells: cells})
 	} else if _, end := f.w.Cal.Span(d.grain, d.start); end <= r.Created {
 		return // it ended before anybody measured
@@ -99,7 +99,7 @@ func allZero(cells []report.Cell) bool {
 	for i := range cells {
 		switch cells[i].Field {
 		case report.Sketch, report.Buckets, report.Workdays:
-		case report.Last, report.Min, report.Max, report.Mean, report.Increase, report.Since, report.Unseen:
+		case report.Last, report.Min, report.Max, report.Mean, report.Increase, report.Since, report.Unseen, report.Purchased, report.Assigned:
 			return false // a sample of 0 is not nothing
 		default:
 			if cells[i].Lo != 0 {

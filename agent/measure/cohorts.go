@@ -67,7 +67,12 @@ func (f *Fold) cohortLines(a *asked, id uint32, s run.Span, r *run.Run, found ma
 	}
 	for ; start <= s.Hi && start <= a.to && start < s.Until; start = calendar.Next(a.Grain, start) {
 		closed := f.closedOffsets(a.Grain, start, r)
-		if closed == 0 || start < a.from {
+		if start < a.from {
+			continue
+		}
+		if closed == 0 {
+			n := int64(f.w.CohortNow(r, a.Grain, start))
+			a.line(start, nil, RetentionValue{n, []int64{n}}, false)
 			continue
 		}
 		v := RetentionValue{Active: make([]int64, closed)}

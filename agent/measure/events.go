@@ -1,7 +1,7 @@
 package measure
 
 import (
-	"slices"
+	"math"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure/people"
@@ -82,7 +82,7 @@ func (f *Fold) activity(src *source, e *record.Event) {
 		case fd.R.People != nil:
 			f.w.AddPerson(fd, e, id, day, combo)
 		case fd.R.Fact != nil:
-			f.firstTime(fd.R, e, id)
+			f.firstTime(fd.R, id, e.Time)
 		default:
 			f.addTraffic(fd, e, id, combo)
 		}
@@ -95,17 +95,24 @@ func (f *Fold) activity(src *source, e *record.Event) {
 	}
 }
 
-// firstTime notes a match of a measure of kind first_time. An event that came later and happened
-// earlier can make the time shorter, never longer.
-func (f *Fold) firstTime(r *run.Run, e *record.Event, id uint32) {
-	if !r.Counts(f.w.People, id) {
+// firstTime notes a match of a measure of kind first_time, or, at math.MaxInt64, looks at somebody again
+// of whom something else is known now. An event that came later and happened earlier can make the
+// time shorter, never longer.
+func (f *Fold) firstTime(r *run.Run, id uint32, at int64) {
+	if !r.Note(f.w.People, id, at) {
 		return
 	}
-	bands := run.FactValues(r.M)
-	band := run.FirstBand(time.Duration(max(0, e.Time-f.w.Began)))
-	if !r.Fact.Known || band < slices.Index(bands, r.Fact.Value) {
-		f.learn(r, bands[band])
+	f.learn(r, run.FactValues(r.M)[run.FirstBand(time.Duration(r.Fact.First.At-f.w.Began))])
+}
+
+// known looks again at what depends on who somebody is.
+func (f *Fold) known(id uint32) {
+	for _, r := range f.runs {
+		if r.Fact != nil && r.Fact.First != nil {
+			f.firstTime(r, id, math.MaxInt64)
+		}
 	}
+	f.userFacts()
 }
 
 // fresh makes sure that nothing is left of whoever had the number before.
@@ -136,7 +143,7 @@ func (f *Fold) identify(p *plan, e *record.Event) {
 			f.w.People.SetTrait(id, t.slot, f.code(t, v))
 		}
 	}
-	f.userFacts()
+	f.known(id)
 }
 
 func (f *Fold) alias(e *record.Event) {
@@ -158,5 +165,7 @@ func (f *Fold) alias(e *record.Event) {
 			r.Merge(loser, winner)
 		}
 	}
-	f.userFacts()
+	if did != people.Ignored {
+		f.known(winner)
+	}
 }

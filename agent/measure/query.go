@@ -176,7 +176,7 @@ func breakdownOf(m *catalog.Measure, by []string) int {
 // inRange keeps rolling28 to the days from the first to the last event and lifecycle to the
 // windows from the first to the last with activity.
 func (f *Fold) inRange(a *asked, id uint32, m *catalog.Measure, start int64) bool {
-	if !filled(m) || (a.Grain != report.Rolling28 && m.Kind != catalog.Lifecycle) {
+	if !filled(m) || (a.Grain != report.Rolling28 && m.Kind != catalog.Lifecycle && m.Kind != catalog.Seats) {
 		return true
 	}
 	s := f.spanNow(a, id)

@@ -9,11 +9,21 @@ import (
 // users, what the mean day is of the whole (absent when nobody was active), the same for working
 // days, and on how many days how many were.
 type StickinessValue struct {
-	Active       int64            `json:"active"`
-	Daily        int64            `json:"daily"`
-	Ratio        *float64         `json:"ratio,omitempty"`
-	WorkingRatio *float64         `json:"working_ratio,omitempty"`
-	L28          map[string]int64 `json:"l28"`
+	Active       int64    `json:"active"`
+	Daily        int64    `json:"daily"`
+	Ratio        *float64 `json:"ratio,omitempty"`
+	WorkingRatio *float64 `json:"working_ratio,omitempty"`
+	L28          L28      `json:"l28"`
+}
+
+// L28 is on how many of the 28 days how many users were active.
+type L28 struct {
+	Day       int64 `json:"1"`
+	Days2To3  int64 `json:"2-3"`
+	Days4To7  int64 `json:"4-7"`
+	Days8To12 int64 `json:"8-12"`
+	To20      int64 `json:"13-20"`
+	To28      int64 `json:"21-28"`
 }
 
 // AdoptionValue is the value of an adoption line.
@@ -80,14 +90,11 @@ func wholeValue(m *catalog.Measure, g report.Grain, cells []report.Cell) (any, b
 }
 
 func stickinessValue(v map[report.Field]float64, cells []report.Cell) StickinessValue {
-	s := StickinessValue{Active: int64(v[report.Value]), Daily: int64(v[report.Daily]), L28: map[string]int64{}}
-	bins := catalog.DayBins()
-	for _, name := range bins {
-		s.L28[name] = 0
-	}
+	s := StickinessValue{Active: int64(v[report.Value]), Daily: int64(v[report.Daily])}
+	bins := [...]*int64{&s.L28.Day, &s.L28.Days2To3, &s.L28.Days4To7, &s.L28.Days8To12, &s.L28.To20, &s.L28.To28}
 	for _, c := range cells {
 		if c.Breakdown == 1 && int(c.V1) < len(bins) {
-			s.L28[bins[c.V1]] = int64(c.Lo)
+			*bins[c.V1] = int64(c.Lo)
 		}
 	}
 	if s.Active > 0 {

@@ -1,16 +1,16 @@
 package path
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 )
 
 // Flow is the matches of transitions.
 type Flow struct {
 	book
-	days map[int64]map[pairKey]uint32 // transitions of histories that were thinned, by day of their end
+	// Transitions of histories that were thinned, by day of their end. Whoever reads them asks who
+	// their user is now.
+	days  map[int64]map[pairKey]uint32
+	tally uint64 // counts changes of days
 }
 
 type pairKey struct {
@@ -54,6 +54,7 @@ func (f *Flow) settle(cal *calendar.Calendar, user uint32, h *history, settled i
 		if f.days[day] == nil {
 			f.days[day] = map[pairKey]uint32{}
 		}
+		f.tally++
 		f.days[day][pairKey{user, uint8(h.m[i-1].steps), uint8(h.m[i].steps)}]++
 	}
 	if n > 0 {
@@ -98,19 +99,8 @@ func (f *Flow) prune(day, open, settled int64) {
 	f.pruned()
 	for d := range f.days {
 		if d < day {
+			f.tally++
 			delete(f.days, d)
-		}
-	}
-}
-
-func (f *Flow) merge(loser, winner uint32) {
-	f.join(loser, winner)
-	for _, pairs := range f.days {
-		for _, k := range slices.Collect(maps.Keys(pairs)) {
-			if k.user == loser {
-				pairs[pairKey{winner, k.from, k.to}] += pairs[k]
-				delete(pairs, k)
-			}
 		}
 	}
 }

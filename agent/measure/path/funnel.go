@@ -40,6 +40,7 @@ type Funnel struct {
 	had     *roaring.Bitmap     // users whose first match of before lies behind all open windows
 	entered *roaring.Bitmap     // entry first: users whose entry does
 	done    map[uint32][]uint64 // the same with correlate: keys, in order of entry
+	behind  uint64              // counts changes of the three above
 
 	order, ends, of []int32 // scratch of ways
 	group           map[uint64]int32
@@ -225,18 +226,23 @@ func (f *Funnel) prune(open, settled int64) {
 	open = min(open, settled)
 	for user, b := range f.first {
 		if b.time < open {
+			f.behind++
 			f.had.Add(user)
 			delete(f.first, user)
 		}
 	}
+	moved := false
 	for user, h := range f.users {
 		behind := h.before(open)
 		if behind == 0 {
 			continue
 		}
 		f.leave(user, h, behind, open)
+		moved = true
 	}
-	f.pruned()
+	if f.pruned(); moved {
+		f.changed()
+	}
 }
 
 // leave drops the first matches of a user but for those that still decide what is an entry.
@@ -289,6 +295,7 @@ func (f *Funnel) leave(user uint32, h *history, behind int, open int64) {
 }
 
 func (f *Funnel) enter(user uint32) {
+	f.behind++
 	f.entered.Add(user)
 	f.had.Remove(user)
 	delete(f.first, user)
@@ -299,6 +306,7 @@ func (f *Funnel) remember(user uint32, keys []uint64) {
 	if len(keys) == 0 {
 		return
 	}
+	f.behind++
 	all := append(f.done[user], keys...)
 	if over := len(all) - keysMost; over > 0 {
 		all = slices.Clone(all[over:])
@@ -319,6 +327,7 @@ func (f *Funnel) merge(loser, winner uint32) {
 		}
 	}
 	if f.had.Contains(loser) || f.had.Contains(winner) {
+		f.behind++
 		f.had.Add(winner)
 		delete(f.first, winner)
 	}
@@ -333,6 +342,7 @@ func (f *Funnel) merge(loser, winner uint32) {
 		for _, k := range f.done[winner] {
 			done[k] = true
 		}
+		f.changed()
 		f.total -= len(h.m)
 		h.keep(func(i int) bool { return !done[h.keys[i]] })
 		if f.total += len(h.m); len(h.m) == 0 {
@@ -345,7 +355,10 @@ func (f *Funnel) merge(loser, winner uint32) {
 func (f *Funnel) drop(user uint32) {
 	f.forget(user)
 	delete(f.first, user)
-	delete(f.done, user)
-	f.had.Remove(user)
-	f.entered.Remove(user)
+	if len(f.done[user]) > 0 || f.had.Contains(user) || f.entered.Contains(user) {
+		f.behind++
+		delete(f.done, user)
+		f.had.Remove(user)
+		f.entered.Remove(user)
+	}
 }

@@ -18,10 +18,14 @@ type book struct {
 	users map[uint32]*history
 	total int // matches of all users
 	limit int // thin at this total
+
+	clock   uint64           // counts changes
+	all     uint64           // clock of the last change that may be anywhere
+	touched map[int64]uint64 // clock of the last match added to a day (of UTC)
 }
 
 func newBook(c Config) book {
-	b := book{Config: c, users: map[uint32]*history{}}
+	b := book{Config: c, users: map[uint32]*history{}, touched: map[int64]uint64{}}
 	b.limit = b.next(0)
 	return b
 }
@@ -47,7 +51,16 @@ func (b *book) add(user uint32, x match, key uint64) bool {
 	}
 	h.insert(x, b.Correlate, key)
 	b.total++
+	b.clock++
+	b.touched[dayOf(x.time)] = b.clock
 	return true
+}
+
+// changed notes that matches of any day may have changed.
+func (b *book) changed() {
+	b.clock++
+	b.all = b.clock
+	clear(b.touched)
 }
 
 // recount gives up empty histories and counts the others.
@@ -63,12 +76,16 @@ func (b *book) recount() {
 // thinned sets the total at which to thin again.
 func (b *book) thinned() {
 	b.recount()
+	b.changed()
 	b.limit = b.next(b.total)
 }
 
 // pruned lets the total at which to thin come down again after a busy time.
 func (b *book) pruned() {
-	b.recount()
+	had := b.total
+	if b.recount(); b.total != had {
+		b.changed()
+	}
 	b.limit = min(b.limit, b.next(b.total))
 }
 
@@ -84,6 +101,7 @@ func (b *book) join(loser, winner uint32) {
 		b.users[winner] = h
 	}
 	delete(b.users, loser)
+	b.changed()
 }
 
 // forget drops the history of a user.
@@ -91,6 +109,7 @@ func (b *book) forget(user uint32) {
 	if h := b.users[user]; h != nil {
 		b.total -= len(h.m)
 		delete(b.users, user)
+		b.changed()
 	}
 }
 

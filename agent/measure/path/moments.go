@@ -1,6 +1,7 @@
 package path
 
 import (
+	"cmp"
 	"maps"
 	"math/big"
 	"math/bits"
@@ -11,9 +12,17 @@ import (
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
-// Moments is the sums of a measure, by day, user and combination of values.
+// Moments is the sums of a measure, by day, user and combination of values. Days for which nothing
+// is expected any more are sealed: bytes, as they are saved, a quarter of the size. Users have
+// the number they had then; whoever reads asks who they are now.
 type Moments struct {
-	days map[int64]map[sumKey]*Sums
+	days map[int64]*sumDay
+}
+
+type sumDay struct {
+	open    map[sumKey]*Sums
+	raw     []byte // sealed; open is nil then
+	version uint64 // counts changes
 }
 
 type sumKey struct{ user, combo uint32 }
@@ -25,15 +34,25 @@ type Sums struct {
 	XX, YY, XY Wide
 }
 
+func newMoments() *Moments { return &Moments{days: map[int64]*sumDay{}} }
+
 // Add adds an observation; y is 0 where there is none.
 func (m *Moments) Add(day int64, user, combo uint32, x, y record.Decimal) {
-	if m.days[day] == nil {
-		m.days[day] = map[sumKey]*Sums{}
+	d := m.days[day]
+	if d == nil {
+		d = &sumDay{open: map[sumKey]*Sums{}}
+		m.days[day] = d
 	}
-	s := m.days[day][sumKey{user, combo}]
+	if d.open == nil {
+		d.open = map[sumKey]*Sums{}
+		readSums(wire.NewReader(d.raw), func(user, combo uint32, s *Sums) { d.open[sumKey{user, combo}] = s })
+		d.raw = nil
+	}
+	d.version++
+	s := d.open[sumKey{user, combo}]
 	if s == nil {
 		s = &Sums{}
-		m.days[day][sumKey{user, combo}] = s
+		d.open[sumKey{user, combo}] = s
 	}
 	s.Merge(&Sums{1, series.FromDecimal(x), series.FromDecimal(y), Product(x, x), Product(y, y), Product(x, y)})
 }
@@ -47,29 +66,63 @@ func (s *Sums) Merge(o *Sums) {
 	s.XY.Add(&o.XY)
 }
 
-// Between calls fn for the sums of the days first to last.
+// Between calls fn for the sums of the days first to last, which it must not change.
 func (m *Moments) Between(first, last int64, fn func(user, combo uint32, s *Sums)) {
-	for day, sums := range m.days {
-		if day >= first && day <= last {
-			for k, s := range sums {
+	for no, d := range m.days {
+		switch {
+		case no < first || no > last:
+		case d.open == nil:
+			readSums(wire.NewReader(d.raw), fn)
+		default:
+			for k, s := range d.open {
 				fn(k.user, k.combo, s)
 			}
 		}
 	}
 }
 
-func (m *Moments) merge(loser, winner uint32) {
-	for _, sums := range m.days {
-		for _, k := range slices.Collect(maps.Keys(sums)) {
-			if k.user != loser {
-				continue
-			}
-			if w := sums[sumKey{winner, k.combo}]; w != nil {
-				w.Merge(sums[k])
-			} else {
-				sums[sumKey{winner, k.combo}] = sums[k]
-			}
-			delete(sums, k)
+// prune drops the days before need and seals those before settled.
+func (m *Moments) prune(need, settled int64) {
+	for no, d := range m.days {
+		switch {
+		case no < need:
+			delete(m.days, no)
+		case no < settled && d.open != nil:
+			d.raw, d.open = d.bytes(), nil
+		}
+	}
+}
+
+// bytes is the day as it is saved.
+func (d *sumDay) bytes() []byte {
+	if d.open == nil {
+		return d.raw
+	}
+	w := &wire.Writer{}
+	w.Uint(uint64(len(d.open)))
+	for _, k := range slices.SortedFunc(maps.Keys(d.open), func(a, b sumKey) int {
+		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo))
+	}) {
+		s := d.open[k]
+		w.Uint(uint64(k.user) + 1&0xffffffff) // 0: nobody
+		w.Uint(uint64(k.combo))
+		w.Uint(s.N)
+		s.X.Save(w)
+		s.Y.Save(w)
+		s.XX.save(w)
+		s.YY.save(w)
+		s.XY.save(w)
+	}
+	return slices.Clip(w.B)
+}
+
+// readSums reads what bytes wrote.
+func readSums(r *wire.Reader, fn func(user, combo uint32, s *Sums)) {
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+		user, combo := uint32(r.Below(1<<32))-1, uint32(r.Below(1<<32))
+		s := &Sums{r.Uint(), series.LoadFixed(r), series.LoadFixed(r), loadWide(r), loadWide(r), loadWide(r)}
+		if r.Err() == nil {
+			fn(user, combo, s)
 		}
 	}
 }

@@ -2,50 +2,207 @@ package path
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
 
-// Save writes the state.
+// Save writes what Sections does not.
 func (s *State) Save(w *wire.Writer) {
 	w.Uint(s.Refused)
 	switch {
 	case s.Funnel != nil:
 		s.Funnel.save(w)
+		saveFirsts(w, s.Funnel.first)
 	case s.Flow != nil:
 		s.Flow.save(w)
 	case s.Sums != nil:
-		s.Sums.save(w)
+		saveDays(w, slices.Sorted(maps.Keys(s.Sums.days)))
 	}
 }
 
-// Load fills an empty state with what Save wrote. Users are below persons, combinations of values
-// below combos.
-func (s *State) Load(r *wire.Reader, persons, combos int) {
-	s.Refused = r.Uint()
+// Sections are the parts that are saved by themselves, under keys that begin with prefix: what happened,
+// by day, because old days hardly ever change; what lies behind all windows; what is counted.
+func (s *State) Sections(prefix string) (out []wire.Section) {
+	add := func(key string, version uint64, write func(*wire.Writer)) {
+		out = append(out, wire.Section{Key: prefix + key, Versioned: true, Version: version, Write: write})
+	}
 	switch {
 	case s.Funnel != nil:
-		s.Funnel.load(r, persons)
+		s.Funnel.sections(add)
+		add("behind", s.Funnel.behind, s.Funnel.saveBehind)
 	case s.Flow != nil:
-		s.Flow.load(r, persons)
+		s.Flow.sections(add)
+		add("tally", s.Flow.tally, s.Flow.saveTally)
 	case s.Sums != nil:
-		s.Sums.load(r, persons, combos)
+		for no, d := range s.Sums.days {
+			add(dayKey(no), d.version, func(w *wire.Writer) { w.Raw(d.bytes()) })
+		}
+	}
+	return out
+}
+
+// Load fills an empty state with what Save and Sections wrote; get gives a section by its key. Users
+// are below persons, combinations of values below combos.
+func (s *State) Load(r *wire.Reader, prefix string, persons, combos int, get func(key string) *wire.Reader) {
+	s.Refused = r.Uint()
+	part := func(key string) *wire.Reader { return get(prefix + key) }
+	switch {
+	case s.Funnel != nil:
+		f := s.Funnel
+		f.load(r, persons, 1<<f.Steps, part)
+		for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+			user := uint32(r.Below(persons))
+			f.first[user] = match{time: r.Int(), seq: uint32(r.Below(1 << 32))}
+		}
+		f.loadBehind(r, part("behind"), persons)
+	case s.Flow != nil:
+		s.Flow.load(r, persons, s.Flow.Steps, part)
+		s.Flow.loadTally(r, part("tally"), persons)
+	case s.Sums != nil:
+		for _, no := range loadDays(r) {
+			s.Sums.days[no] = loadSums(r, part(dayKey(no)), persons, combos)
+		}
 	}
 }
 
-func (f *Funnel) save(w *wire.Writer) {
-	f.book.save(w)
-	w.Uint(uint64(len(f.first)))
-	for _, user := range slices.Sorted(maps.Keys(f.first)) {
-		w.Uint(uint64(user))
-		w.Int(f.first[user].time)
-		w.Uint(uint64(f.first[user].seq))
+func dayKey(no int64) string { return fmt.Sprintf("path/%d", no) }
+
+func saveDays(w *wire.Writer, days []int64) {
+	w.Uint(uint64(len(days)))
+	for _, no := range days {
+		w.Int(no)
 	}
+}
+
+func loadDays(r *wire.Reader) (days []int64) {
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
+		if days = append(days, r.Int()); len(days) > 1 && days[len(days)-2] >= days[len(days)-1] {
+			r.Fail("the order of days")
+		}
+	}
+	return days
+}
+
+// dayOf is the day of UTC that a match is saved with. It has nothing to do with windows.
+func dayOf(ns int64) int64 {
+	const day = 86400e9
+	d := ns / day
+	if ns%day < 0 {
+		d--
+	}
+	return d
+}
+
+// days are those that have matches, in order.
+func (b *book) days() []int64 {
+	have := map[int64]bool{}
+	for _, h := range b.users {
+		last := int64(-1 << 62)
+		for i := range h.m {
+			if d := dayOf(h.m[i].time); d != last {
+				have[d], last = true, d
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(have))
+}
+
+func (b *book) save(w *wire.Writer) {
+	w.Uint(uint64(b.seq))
+	w.Uint(uint64(b.limit))
+	saveDays(w, b.days())
+}
+
+func (b *book) sections(add func(key string, version uint64, write func(*wire.Writer))) {
+	users := sync.OnceValue(func() []uint32 { return slices.Sorted(maps.Keys(b.users)) })
+	for _, no := range b.days() {
+		add(dayKey(no), max(b.all, b.touched[no]), func(w *wire.Writer) { b.saveDay(w, no, users()) })
+	}
+}
+
+// saveDay writes the matches of a day, user by user.
+func (b *book) saveDay(w *wire.Writer, no int64, users []uint32) {
+	const day = int64(86400e9)
+	for _, user := range users {
+		h := b.users[user]
+		from, to := h.before(no*day), h.before((no+1)*day)
+		if from == to {
+			continue
+		}
+		w.Uint(uint64(user))
+		w.Uint(uint64(to - from))
+		last := no * day
+		for i := from; i < to; i++ {
+			x := &h.m[i]
+			w.Uint(uint64(x.time - last))
+			last = x.time
+			w.Uint(uint64(x.seq))
+			w.Uint(uint64(x.steps))
+			w.Uint(uint64(x.split))
+			if h.keys != nil {
+				w.Uint(h.keys[i])
+			}
+		}
+	}
+}
+
+func (b *book) load(r *wire.Reader, persons, steps int, part func(string) *wire.Reader) {
+	b.seq = uint32(r.Below(1 << 32))
+	b.limit = r.Below(1 << 48)
+	for _, no := range loadDays(r) {
+		in := part(dayKey(no))
+		for in.Left() > 0 {
+			user := uint32(in.Below(persons))
+			h := b.users[user]
+			if h == nil {
+				h = &history{}
+				b.users[user] = h
+			}
+			b.loadDay(in, no, h, steps)
+		}
+		if in.End() != nil {
+			r.Fail("the matches of a day")
+		}
+	}
+	b.recount()
+}
+
+func (b *book) loadDay(r *wire.Reader, no int64, h *history, steps int) {
+	last := no * 86400e9
+	for m := r.Count(); m > 0 && r.Err() == nil; m-- {
+		if last += int64(r.Uint()); dayOf(last) != no {
+			r.Fail("another day")
+		}
+		x := match{last, uint32(r.Below(1 << 32)), uint16(r.Below(1 << 16)), uint16(r.Below(1 << 16))}
+		if int(x.steps&^stood) >= steps {
+			r.Fail("a step")
+		}
+		h.m = append(room(h.m), x)
+		if b.Correlate {
+			h.keys = append(room(h.keys), r.Uint())
+		}
+		if k := len(h.m); k > 1 && !h.m[k-2].precedes(&h.m[k-1]) {
+			r.Fail("the order of matches")
+		}
+	}
+}
+
+func saveFirsts(w *wire.Writer, first map[uint32]match) {
+	w.Uint(uint64(len(first)))
+	for _, user := range slices.Sorted(maps.Keys(first)) {
+		w.Uint(uint64(user))
+		w.Int(first[user].time)
+		w.Uint(uint64(first[user].seq))
+	}
+}
+
+func (f *Funnel) saveBehind(w *wire.Writer) {
 	for _, set := range []*roaring.Bitmap{f.had, f.entered} {
 		w.Uint(set.GetCardinality())
 		last := uint32(0)
@@ -65,12 +222,7 @@ func (f *Funnel) save(w *wire.Writer) {
 	}
 }
 
-func (f *Funnel) load(r *wire.Reader, persons int) {
-	f.book.load(r, persons, 1<<f.Steps)
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		user := uint32(r.Below(persons))
-		f.first[user] = match{time: r.Int(), seq: uint32(r.Below(1 << 32))}
-	}
+func (f *Funnel) loadBehind(to, r *wire.Reader, persons int) {
 	for _, set := range []*roaring.Bitmap{f.had, f.entered} {
 		id := uint64(0)
 		for n := r.Count(); n > 0 && r.Err() == nil; n-- {
@@ -87,58 +239,12 @@ func (f *Funnel) load(r *wire.Reader, persons int) {
 			f.done[user] = append(f.done[user], r.Uint())
 		}
 	}
-}
-
-func (b *book) save(w *wire.Writer) {
-	w.Uint(uint64(b.seq))
-	w.Uint(uint64(b.limit))
-	w.Uint(uint64(len(b.users)))
-	for _, user := range slices.Sorted(maps.Keys(b.users)) {
-		h := b.users[user]
-		w.Uint(uint64(user))
-		w.Uint(uint64(len(h.m)))
-		last := int64(0)
-		for i := range h.m {
-			w.Int(h.m[i].time - last)
-			last = h.m[i].time
-			w.Uint(uint64(h.m[i].seq))
-			w.Uint(uint64(h.m[i].steps))
-			w.Uint(uint64(h.m[i].split))
-			if h.keys != nil {
-				w.Uint(h.keys[i])
-			}
-		}
+	if r.End() != nil {
+		to.Fail("who has entered")
 	}
 }
 
-func (b *book) load(r *wire.Reader, persons, steps int) {
-	b.seq = uint32(r.Below(1 << 32))
-	b.limit = r.Below(1 << 48)
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		user := uint32(r.Below(persons))
-		h := &history{}
-		last := int64(0)
-		for m := r.Count(); m > 0 && r.Err() == nil; m-- {
-			last += r.Int()
-			x := match{last, uint32(r.Below(1 << 32)), uint16(r.Below(1 << 16)), uint16(r.Below(1 << 16))}
-			if int(x.steps&^stood) >= steps {
-				r.Fail("a step")
-			}
-			h.m = append(room(h.m), x)
-			if b.Correlate {
-				h.keys = append(room(h.keys), r.Uint())
-			}
-			if k := len(h.m); k > 1 && !h.m[k-2].precedes(&h.m[k-1]) {
-				r.Fail("the order of matches")
-			}
-		}
-		b.users[user] = h
-	}
-	b.recount()
-}
-
-func (f *Flow) save(w *wire.Writer) {
-	f.book.save(w)
+func (f *Flow) saveTally(w *wire.Writer) {
 	w.Uint(uint64(len(f.days)))
 	for _, day := range slices.Sorted(maps.Keys(f.days)) {
 		w.Int(day)
@@ -154,8 +260,7 @@ func (f *Flow) save(w *wire.Writer) {
 	}
 }
 
-func (f *Flow) load(r *wire.Reader, persons int) {
-	f.book.load(r, persons, f.Steps)
+func (f *Flow) loadTally(to, r *wire.Reader, persons int) {
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		pairs := map[pairKey]uint32{}
 		f.days[r.Int()] = pairs
@@ -164,37 +269,22 @@ func (f *Flow) load(r *wire.Reader, persons int) {
 			pairs[k] = uint32(r.Below(1 << 32))
 		}
 	}
-}
-
-func (m *Moments) save(w *wire.Writer) {
-	w.Uint(uint64(len(m.days)))
-	for _, day := range slices.Sorted(maps.Keys(m.days)) {
-		w.Int(day)
-		w.Uint(uint64(len(m.days[day])))
-		for _, k := range slices.SortedFunc(maps.Keys(m.days[day]), func(a, b sumKey) int {
-			return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo))
-		}) {
-			s := m.days[day][k]
-			w.Uint((uint64(k.user) + 1) & 0xffffffff) // 0: nobody
-			w.Uint(uint64(k.combo))
-			w.Uint(s.N)
-			s.X.Save(w)
-			s.Y.Save(w)
-			s.XX.save(w)
-			s.YY.save(w)
-			s.XY.save(w)
-		}
+	if r.End() != nil {
+		to.Fail("transitions by day")
 	}
 }
 
-func (m *Moments) load(r *wire.Reader, persons, combos int) {
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		sums := map[sumKey]*Sums{}
-		m.days[r.Int()] = sums
-		for k := r.Count(); k > 0 && r.Err() == nil; k-- {
-			user := uint32(r.Below(persons+1)) - 1
-			key := sumKey{user, uint32(r.Below(combos))}
-			sums[key] = &Sums{r.Uint(), series.LoadFixed(r), series.LoadFixed(r), loadWide(r), loadWide(r), loadWide(r)}
+// loadSums keeps a day sealed, after a look at it.
+func loadSums(to, r *wire.Reader, persons, combos int) *sumDay {
+	d := &sumDay{raw: r.Rest()}
+	in := wire.NewReader(d.raw)
+	readSums(in, func(user, combo uint32, _ *Sums) {
+		if (user != ^uint32(0) && int64(user) >= int64(persons)) || int64(combo) >= int64(combos) {
+			in.Fail("a person or a combination that is not there")
 		}
+	})
+	if in.End() != nil {
+		to.Fail("the sums of a day")
 	}
+	return d
 }

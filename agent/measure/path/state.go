@@ -29,6 +29,7 @@ type State struct {
 	Flow    *Flow
 	Sums    *Moments
 	Refused uint64 // matches of users who had too many
+	grace   int64
 }
 
 // New is the empty state of a measure; nil when its kind is none of these. grace is the longest of its
@@ -40,7 +41,7 @@ func New(m *catalog.Measure, grace int64) *State {
 	case catalog.Transitions:
 		return &State{Flow: newFlow(configOf(m, grace))}
 	case catalog.Sufficient:
-		return &State{Sums: &Moments{days: map[int64]map[sumKey]*Sums{}}}
+		return &State{Sums: newMoments(), grace: grace}
 	}
 	return nil
 }
@@ -51,6 +52,7 @@ func configOf(m *catalog.Measure, grace int64) Config {
 
 // SetGrace says how late matches may arrive from now on.
 func (s *State) SetGrace(grace int64) {
+	s.grace = grace
 	switch {
 	case s.Funnel != nil:
 		s.Funnel.Grace = grace
@@ -59,15 +61,14 @@ func (s *State) SetGrace(grace int64) {
 	}
 }
 
-// Merge gives what loser did in open windows to winner.
+// Merge gives the matches of loser to winner. What is counted by day keeps the number that was given
+// up.
 func (s *State) Merge(loser, winner uint32) {
 	switch {
 	case s.Funnel != nil:
 		s.Funnel.merge(loser, winner)
 	case s.Flow != nil:
-		s.Flow.merge(loser, winner)
-	case s.Sums != nil:
-		s.Sums.merge(loser, winner)
+		s.Flow.join(loser, winner)
 	}
 }
 
@@ -92,11 +93,7 @@ func (s *State) Prune(cal *calendar.Calendar, day, now int64) {
 	case s.Flow != nil:
 		s.Flow.prune(day, cal.Begin(day), now-s.Flow.Grace)
 	case s.Sums != nil:
-		for d := range s.Sums.days {
-			if d < day {
-				delete(s.Sums.days, d)
-			}
-		}
+		s.Sums.prune(day, cal.Day(now-s.grace))
 	}
 }
 

@@ -51,6 +51,20 @@ func (f *World) Cohorts(r *Run, week int64) (out []CohortWindow, zero bool) {
 	return out, zero
 }
 
+// CohortNow is the size of a cohort that is not closed, as far as it is known.
+func (f *World) CohortNow(r *Run, g report.Grain, start int64) uint64 {
+	first, last := report.CivilDays(g, start)
+	n := r.People.Cohorts[Cohort{start, 0}] // of a block: its weeks that have closed
+	if g == report.Week {
+		n = 0
+	}
+	for week := max(first, r.Spans[report.Week].Next); week <= last; week += 7 {
+		counts, _ := f.cohorts(r, week)
+		n += counts[0]
+	}
+	return n
+}
+
 // cohorts counts who was active in a week by how many weeks ago they were first.
 func (f *World) cohorts(r *Run, week int64) (counts [catalog.LastOffset + 1]uint64, zero bool) {
 	zero = true

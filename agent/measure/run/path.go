@@ -147,7 +147,7 @@ func (f *World) paths(r *Run, g report.Grain, first, last int64) (cells []report
 	case r.Path.Flow != nil:
 		total, pairs := uint64(0), map[Group]uint64{}
 		r.Path.Flow.Between(first, last, begin, end, func(user uint32, from, to int, n uint64) {
-			if r.Counts(f.People, user) {
+			if r.Counts(f.People, f.People.Now(user)) {
 				total += n
 				pairs[Group{1, uint16(from), uint16(to)}] += n
 			}
@@ -160,6 +160,7 @@ func (f *World) paths(r *Run, g report.Grain, first, last int64) (cells []report
 	}
 	sums := map[Group]*path.Sums{{}: {}}
 	r.Path.Sums.Between(first, last, func(user, combo uint32, s *path.Sums) {
+		user = f.People.Now(user)
 		if !r.Counts(f.People, user) {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/daily"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -172,20 +173,32 @@ func (f *World) seats(r *Run, g report.Grain, start int64) (cells []report.Cell,
 	s := r.People.Seats
 	all := roaring.New()
 	var peak, atCap uint64
+	var before *roaring.Bitmap // who was there in the hour in which the day before ended
 	for no := first; no <= last; no++ {
 		d := r.People.Book.Day(no)
 		if d == nil {
 			if cap, ok := known(s.Purchased, no); ok && cap <= 0 {
 				atCap++
 			}
+			before = nil
 			continue
 		}
 		var high uint64
-		d.Each(func(_ uint32, set *roaring.Bitmap) {
+		var ending *roaring.Bitmap
+		ends := calendar.FloorDiv(f.Cal.Begin(no+1), hourNs) - calendar.FloorDiv(f.Cal.Begin(no), hourNs)
+		d.Each(func(hour uint32, set *roaring.Bitmap) {
 			ids := f.who(r, f.People.Resolve(set))
 			all.AddMany(ids)
 			high = max(high, uint64(len(ids)))
+			if hour == 0 && before != nil { // midnight is not on the hour
+				before.AddMany(ids)
+				peak = max(peak, before.GetCardinality())
+			}
+			if int64(hour) == ends {
+				ending = roaring.BitmapOf(ids...)
+			}
 		})
+		before = ending
 		peak = max(peak, high)
 		if cap, ok := known(s.Purchased, no); ok && float64(high) >= cap {
 			atCap++

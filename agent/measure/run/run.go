@@ -108,6 +108,9 @@ func New(t *people.Table, id uint32, cat *catalog.Catalog, mi int, now int64) *R
 	switch {
 	case isFact(r.M):
 		r.Fact = &Fact{}
+		if r.M.Kind == catalog.FirstTime {
+			r.Fact.First = &FirstTime{At: math.MaxInt64, Waiting: map[uint32]int64{}}
+		}
 	case r.M.Subject == catalog.Person:
 		r.People, r.Path = newPerson(r.M), path.New(r.M, r.Grace-tail(r.M))
 	default:

@@ -39,6 +39,14 @@ func (r *Run) Save(w *wire.Writer) {
 		w.String(r.Fact.Value)
 		w.Int(r.Fact.Since)
 		w.Int(r.Fact.Changed)
+		if s := r.Fact.First; s != nil {
+			w.Int(s.At)
+			w.Uint(uint64(len(s.Waiting)))
+			for _, id := range slices.Sorted(maps.Keys(s.Waiting)) {
+				w.Uint(uint64(id))
+				w.Int(s.Waiting[id])
+			}
+		}
 	default:
 		r.Traffic.Save(w)
 	}
@@ -82,13 +90,20 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog, get fu
 	case r.People != nil:
 		r.loadPerson(in, f.People.Len(), get)
 		if r.Path != nil {
-			r.Path.Load(in, f.People.Len(), len(r.combos))
+			r.Path.Load(in, fmt.Sprintf("run/%d/", r.ID), f.People.Len(), len(r.combos), get)
 		}
 	case r.Fact != nil:
 		r.Fact.Known = in.Bool()
 		r.Fact.Value = in.String()
 		r.Fact.Since = in.Int()
 		r.Fact.Changed = in.Int()
+		if s := r.Fact.First; s != nil {
+			s.At = in.Int()
+			for n := in.Count(); n > 0 && in.Err() == nil; n-- {
+				id := uint32(in.Below(f.People.Len()))
+				s.Waiting[id] = in.Int()
+			}
+		}
 	default:
 		r.Traffic.load(in, len(r.combos))
 	}
@@ -102,6 +117,9 @@ func (r *Run) Sections() (out []wire.Section) {
 		prefix := fmt.Sprintf("run/%d/", r.ID)
 		out = append(out, wire.Section{Key: prefix + "first", Versioned: true, Version: s.firsts, Write: s.saveFirst})
 		out = append(out, s.Book.Sections(prefix)...)
+		if r.Path != nil {
+			out = append(out, r.Path.Sections(prefix)...)
+		}
 	}
 	return out
 }

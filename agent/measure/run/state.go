@@ -34,6 +34,37 @@ type Fact struct {
 	Since   int64 // unix s
 	Changed int64 // start of the newest Change window
 	Users   UserFact
+	First   *FirstTime // first_time
+}
+
+// FirstTime is when somebody who counts first did it, by the event's own time. Who does not count yet
+// may later, by a trait or another name.
+type FirstTime struct {
+	At      int64            // unix ns; math.MaxInt64: not yet
+	Waiting map[uint32]int64 // the first match before At of each who does not count
+}
+
+// Note takes a match of somebody at a time, or, at math.MaxInt64, looks at them again. It reports
+// whether At is earlier now.
+func (r *Run) Note(t *people.Table, id uint32, at int64) bool {
+	s := r.Fact.First
+	if had, ok := s.Waiting[id]; ok {
+		at = min(at, had)
+	}
+	if id == people.Nobody || at >= s.At {
+		return false
+	}
+	if !r.Counts(t, id) {
+		s.Waiting[id] = at
+		return false
+	}
+	s.At = at
+	for id, had := range s.Waiting {
+		if had >= at {
+			delete(s.Waiting, id)
+		}
+	}
+	return true
 }
 
 // UserFact is "is there a user with TRAIT=VALUE".
@@ -108,6 +139,14 @@ func (r *Run) Merge(loser, winner uint32) {
 	if r.Path != nil {
 		r.Path.Merge(loser, winner)
 	}
+	if r.Fact != nil && r.Fact.First != nil {
+		if at, ok := r.Fact.First.Waiting[loser]; ok {
+			delete(r.Fact.First.Waiting, loser)
+			if had, ok := r.Fact.First.Waiting[winner]; !ok || at < had {
+				r.Fact.First.Waiting[winner] = at
+			}
+		}
+	}
 	if r.People != nil && r.People.first(loser) != people.NoDay {
 		r.People.see(winner, r.People.First[loser])
 		r.People.First[loser] = people.NoDay
@@ -118,6 +157,9 @@ func (r *Run) Merge(loser, winner uint32) {
 func (r *Run) Unfirst(id uint32) {
 	if r.Path != nil {
 		r.Path.Drop(id)
+	}
+	if r.Fact != nil && r.Fact.First != nil {
+		delete(r.Fact.First.Waiting, id)
 	}
 	if r.People != nil && r.People.first(id) != people.NoDay {
 		r.People.First[id] = people.NoDay
