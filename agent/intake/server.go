@@ -211,7 +211,7 @@ func cors(h, asked http.Header) {
 		return
 	}
 	h.Set("Access-Control-Allow-Methods", "POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, *") // *: ce- headers
 	h.Set("Access-Control-Max-Age", "86400")
 	if asked.Get("Access-Control-Request-Private-Network") != "" {
 		h.Set("Access-Control-Allow-Private-Network", "true")
