@@ -21,7 +21,7 @@ func ValidKey(s string) bool { return enroll.ValidKey(s) }
 func Pages(c *Collector) ([]Route, error) {
 	d := c.Data()
 	db, acc := d.Store, d.Access()
-	a, err := api.New(api.Config{Access: acc, Accounts: db, Fleet: db, Measurements: db, Troubles: db, Catalogs: db, Log: c.c.Logger, Now: c.c.Now})
+	a, err := api.New(api.Config{Access: acc, Accounts: db, Fleet: db, Measurements: db, Pool: db, Troubles: db, Catalogs: db, Log: c.c.Logger, Now: c.c.Now})
 	if err != nil {
 		return nil, fmt.Errorf("building the API: %w", err)
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/access"
+	"github.com/fieldpost/fieldpost/collector/insight"
 	"github.com/fieldpost/fieldpost/collector/store"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	Accounts     store.Accounts
 	Fleet        store.Fleet
 	Measurements store.Measurements
+	Pool         store.Pool
 	Troubles     store.Troubles
 	Catalogs     store.Catalogs
 	Log          *slog.Logger     // default: none
@@ -39,9 +41,10 @@ type Config struct {
 
 // Handler serves the API.
 type Handler struct {
-	c   Config
-	mux *http.ServeMux
-	doc []byte
+	c       Config
+	insight *insight.Pool
+	mux     *http.ServeMux
+	doc     []byte
 }
 
 // New builds the API.
@@ -52,7 +55,7 @@ func New(c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{c: c, mux: http.NewServeMux()}
+	h := &Handler{c: c, insight: insight.New(c.Pool, c.Catalogs), mux: http.NewServeMux()}
 	var err error
 	if h.doc, err = describe(h.routes()); err != nil {
 		return nil, fmt.Errorf("describing the API: %w", err)

@@ -196,6 +196,24 @@ func (h *Handler) periods(c *call) (any, error) {
 	return slicePage(c, each(list, ofPeriod), 10_000), nil
 }
 
+func (h *Handler) pool(c *call) (any, error) {
+	query := store.PoolQuery{Measure: c.get("measure"), Environments: c.r.URL.Query()["environment"]}
+	for name, day := range map[string]*int64{"from": &query.From, "to": &query.To} {
+		t, err := c.date(name)
+		if err != nil {
+			return nil, err
+		}
+		if !t.IsZero() {
+			*day = report.CivilDay(t, t.Location())
+		}
+	}
+	list, err := h.insight.Figures(c.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return slicePage(c, each(list, ofPool), 10_000), nil
+}
+
 // sum adds accounts up to the fleet, period by period.
 func sum(list []store.Period) []store.Period {
 	type key struct {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/fieldpost/fieldpost/collector/insight"
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -65,6 +66,33 @@ func ofPeriod(p store.Period) periodRow {
 	r := periodRow{Account: p.Account, Measure: p.Measure, Hash: p.Hash, Field: p.Field.String(), Grain: p.Grain.String(), Start: report.StartString(p.Grain, p.Start),
 		Form: p.Form().String(), Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown, Windows: p.Windows}
 	r.Lo, r.Hi = interval(p.Form(), p.Interval)
+	return r
+}
+
+type poolRow struct {
+	Measure  string            `json:"measure"`
+	Hash     string            `json:"hash"`
+	Field    string            `json:"field"`
+	Start    string            `json:"start"` // of the block of 12 weeks
+	Dims     map[string]string `json:"dims"`
+	Accounts int               `json:"accounts"`
+	Sites    int               `json:"sites"`
+	Form     string            `json:"form"`             // noised, or suppressed: then reason says why
+	Value    *float64          `json:"value,omitempty"`  // the sum; right on average
+	Margin   *float64          `json:"margin,omitempty"` // value ± margin holds the exact sum in 95 of 100
+	Lo       *float64          `json:"lo,omitempty"`
+	Hi       *float64          `json:"hi,omitempty"`
+	Error    *float64          `json:"error,omitempty"` // margin ÷ value
+	Reason   string            `json:"reason,omitempty"`
+	Epsilon  float64           `json:"epsilon"` // what a user of a site spent on the measure in the block
+}
+
+func ofPool(f insight.Figure) poolRow {
+	r := poolRow{Measure: f.Measure, Hash: f.Hash, Field: f.Field.String(), Start: report.StartString(report.Block12w, f.Start), Dims: f.Dims,
+		Accounts: f.Accounts, Sites: f.Sites, Form: report.Suppressed.String(), Reason: string(f.Reason), Epsilon: f.Epsilon}
+	if f.Reason == insight.Shown {
+		r.Form, r.Value, r.Margin, r.Lo, r.Hi, r.Error = report.Noised.String(), &f.Value, &f.Margin, &f.Interval.Lo, &f.Interval.Hi, &f.Error
+	}
 	return r
 }
 

@@ -156,7 +156,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage{err} })
 	root.PersistentFlags().StringVar(&a.dir, "data", DefaultData, "data directory")
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "human", "human, json or csv")
-	root.AddCommand(a.serve(), a.token(), a.agent(), a.catalog(), a.account(), a.quarantine(), a.query(), a.export(), a.user(), a.apitoken(),
+	root.AddCommand(a.serve(), a.token(), a.agent(), a.catalog(), a.account(), a.quarantine(), a.query(), a.pool(), a.export(), a.user(), a.apitoken(),
 		a.audit(), a.migrate(), a.doctor(), a.version())
 	describe(root)
 	return root

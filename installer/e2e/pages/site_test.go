@@ -78,7 +78,7 @@ func serve(t testing.TB, st *sqlite.Store) *site {
 	clock := func() time.Time { return s.clock() }
 	s.access = access.New(access.Config{Users: st, Secrets: st, Auditor: st, Log: log, Now: clock})
 	var err error
-	s.api, err = api.New(api.Config{Access: s.access, Accounts: st, Fleet: st, Measurements: st, Troubles: st, Catalogs: st, Log: log, Now: clock})
+	s.api, err = api.New(api.Config{Access: s.access, Accounts: st, Fleet: st, Measurements: st, Pool: st, Troubles: st, Catalogs: st, Log: log, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
