@@ -70,7 +70,7 @@ type logs struct {
 	events  event.Builder
 	facts   reader // for the resources
 	rec     *record.Record
-	pairs   []event.Pair
+	pairs   []event.Pair // of one log record, one more than allowed at most
 	texts   []byte // numbers of one log record, written out
 	users   []byte // those of all that were numbers
 	records int
@@ -188,6 +188,9 @@ func (r *logs) draft(d *event.Draft, l *logRecord) event.Fault {
 }
 
 func (r *logs) attribute(l *logRecord, b []byte) {
+	if len(r.pairs) > maxAttributes {
+		return
+	}
 	key, value := keyValue(b)
 	v := r.value(value)
 	if !validText(key) || v.Kind == jsontext.Text && !validText(v.Bytes) {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"math"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -241,6 +242,28 @@ func TestLogRequestsAreAnsweredByTheContract(t *testing.T) {
 				t.Errorf("refused %v, %d records", s.Stats().Refused, len(j.Records()))
 			}
 		})
+	}
+}
+
+// A log record of nothing but empty attributes must not take many times its size in memory.
+func TestMyriadsOfAttributesAreNotKept(t *testing.T) {
+	attributes := bytes.Repeat([]byte{0x32, 0x00}, 1_900_000)
+	wrap := func(n protowire.Number, b []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), b)
+	}
+	body := wrap(1, wrap(2, wrap(2, append(wrap(12, []byte("workflow.saved")), attributes...))))
+	v := intaketest.Vocabulary(product("user.id"))
+	d := otlp.NewLogs()
+	r := record.Record{Kind: record.Request, Received: 1e18}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, refusal := d.Read(&intake.Request{Header: http.Header{"Content-Type": {protobuf}}, Body: body, Vocabulary: v, Record: &r})
+	runtime.ReadMemStats(&after)
+	if refusal != nil || r.RefusedEvents != (record.Counts{record.OverSize: 1}) {
+		t.Errorf("%v %v", refusal, r.RefusedEvents)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes were allocated", n)
 	}
 }
 
