@@ -119,6 +119,8 @@ type computation struct {
 	pathsN int            // how many aliases were known
 	pairs  map[*entry]int // transitions: the step before
 	pairsN int
+
+	blocks []settled // funnel
 }
 
 // window is one on its way.
@@ -195,10 +197,11 @@ func (c *computation) windows() []string {
 	return between(all)
 }
 
-// hasZeroes says whether the words promise zero lines between the first and the last match. Other kinds
-// have a line where there is a figure.
+// hasZeroes says whether there are zero lines between the first and the last match: the words promise them
+// for the first four, and the next two are rolling like the fourth. Other kinds have a line where there
+// is a figure.
 func (m *Measure) hasZeroes() bool {
-	return slices.Contains([]string{"count", "active_users", "lifecycle", "stickiness"}, m.Kind)
+	return slices.Contains([]string{"count", "active_users", "lifecycle", "stickiness", "adoption", "seats"}, m.Kind)
 }
 
 // slot is the lines of one window, and whether anything happened in it.
@@ -227,8 +230,15 @@ func (c *computation) counts(w *window, p int) bool {
 	return w.isPerson(p) && w.fits(c.m.WhereUser, p)
 }
 
-// matched reports whether somebody who counts did something on these days.
+// matched reports whether somebody who counts did something on these days. Who is eligible for a feature
+// does not matter to that.
 func (c *computation) matched(w *window, first, last int) (yes bool) {
+	if c.m.Kind == "adoption" {
+		for _, e := range c.site.on(first, last) {
+			yes = yes || c.m.takes(e) && e.user != nobody && w.isPerson(w.person[e.user])
+		}
+		return yes
+	}
 	c.each(w, first, last, func(*entry, int) { yes = true })
 	return yes
 }
@@ -315,7 +325,7 @@ func (c *computation) evaluate(w *window) map[string]string {
 
 func (c *computation) numbers(n map[string]int) map[string]string {
 	out := map[string]string{}
-	if len(c.by) == 0 {
+	if len(c.by) == 0 && c.m.hasZeroes() {
 		out[""] = "0"
 	}
 	for key, v := range n {

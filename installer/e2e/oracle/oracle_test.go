@@ -104,10 +104,7 @@ func compare(t testing.TB, f *measure.Fold, site *oracle.Site, measures []oracle
 	t.Helper()
 	for _, m := range measures {
 		for _, grain := range m.Grains() {
-			g, err := report.ParseGrain(grain)
-			if err != nil {
-				t.Fatal(err)
-			}
+			g := grainOf(t, grain)
 			for _, by := range append([][]string{nil}, m.Breakdowns()...) {
 				want, got := site.Lines(m, grain, by...), lines(t, f, m.ID, g, by...)
 				wrong, first := differing(want, got)
@@ -204,6 +201,15 @@ func TestOracleFoldOfInstallations(t *testing.T) {
 			compare(t, f, site, only(oracle.ForgeMeasures()), &y)
 		})
 	}
+}
+
+func grainOf(t testing.TB, name string) report.Grain {
+	t.Helper()
+	g, err := report.ParseGrain(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 func location(t testing.TB, name string) *time.Location {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +93,7 @@ func (c *computation) funnel() []string {
 		return nil
 	}
 	var all []slot
+	c.settle(slices.Min(days), slices.Max(days))
 	for day := slices.Min(days); day <= slices.Max(days); {
 		first, last := span(c.grain, day)
 		day = last + 1
@@ -119,12 +121,9 @@ func list(n []int) string {
 func (c *computation) entries(w *window) map[string]*outcome {
 	found := map[string]*outcome{}
 	for _, p := range c.pathsAt(w.view) {
-		if !c.counts(w, p.person) {
-			continue
-		}
-		for _, i := range c.entrances(w.view, p) {
+		for _, i := range c.entrances(w, p) {
 			e := p.events[i]
-			if e.day < w.first || e.day > w.last || e.at+int64(c.m.Within) > w.at {
+			if !c.counts(w, p.person) || e.at+int64(c.m.Within) > w.at {
 				continue
 			}
 			key := c.key(w, e, p.person)
@@ -151,19 +150,59 @@ func (c *computation) entries(w *window) map[string]*outcome {
 	return found
 }
 
-// entrances are the positions in a path at which its person enters: the first match, or each that comes
-// more than the window after the one before.
-func (c *computation) entrances(v *view, p *path) (out []int) {
-	for i, e := range p.events {
-		if e.rec >= v.at || !c.m.Steps[0].takes(e) {
-			continue
+// settled is the entries of a block of four weeks that has closed.
+type settled struct {
+	closed  int64
+	last    int // day
+	entries map[*entry]bool
+}
+
+// settle goes through the blocks of four weeks in order. What was an entry when its block closed stays one
+// in every grain, also when an alias joins another history to it later.
+func (c *computation) settle(begin, end int) {
+	for day := begin; day <= end; {
+		first, last := span("4w", day)
+		day = last + 1
+		w := c.at(first, last, c.m.Within)
+		if !w.closed {
+			return
 		}
-		if len(out) > 0 && (!c.m.Each || e.at-p.events[out[len(out)-1]].at <= int64(c.m.Within)) {
-			continue
+		b := settled{w.at, last, map[*entry]bool{}}
+		for _, p := range c.pathsAt(w.view) {
+			for _, i := range c.entrances(w, p) {
+				b.entries[p.events[i]] = true
+			}
 		}
-		out = append(out, i)
-		if !c.m.Each {
+		c.blocks = append(c.blocks, b)
+	}
+}
+
+// entrances are the positions in a path at which its person enters within a window: the first match ever, or
+// the first more than Within after the last entry.
+func (c *computation) entrances(w *window, p *path) (out []int) {
+	var last *entry
+	open := never // the first day whose entries can still change
+	for _, b := range c.blocks {
+		if b.closed >= w.at {
 			break
+		}
+		open = b.last + 1
+		for _, e := range p.events {
+			if b.entries[e] {
+				last = e
+			}
+		}
+	}
+	for i, e := range p.events {
+		if e.rec >= w.at || e.day < open || !c.m.Steps[0].takes(e) {
+			continue
+		}
+		if last != nil && (!c.m.Each || e.at-last.at <= int64(c.m.Within)) {
+			continue
+		}
+		last = e
+		if e.day >= w.first && e.day <= w.last {
+			out = append(out, i)
 		}
 	}
 	return out
@@ -219,9 +258,9 @@ func (c *computation) transitions(w *window) map[string]string {
 	return c.numbers(n)
 }
 
-// firstTime: once somebody who counts has a match, its band is known for good.
+// firstTime: the first match by its own time of anybody who counted at any moment since. What is known
+// stays known; a match that comes late can only be an earlier one.
 func (c *computation) firstTime() []string {
-	var known, at int64
 	moments := map[int64]bool{}
 	for _, e := range c.mine {
 		moments[e.rec] = true
@@ -236,41 +275,56 @@ func (c *computation) firstTime() []string {
 	for _, j := range c.site.joins {
 		moments[j.rec] = true
 	}
+	type change struct {
+		moment int64
+		value  string
+	}
+	var changes []change
+	earliest := int64(math.MaxInt64)
 	for _, m := range slices.Sorted(maps.Keys(moments)) {
 		v := c.site.know(time.Unix(0, m+1))
 		for _, e := range c.mine {
 			if e.rec > m {
 				break
 			}
-			p := v.person[e.user]
-			if p != nobody && v.isPerson(p) && v.fits(c.m.WhereUser, p) && (known == 0 || e.at < at) {
-				known, at = m, e.at
+			if p := v.person[e.user]; e.at < earliest && p != nobody && v.isPerson(p) && v.fits(c.m.WhereUser, p) {
+				earliest = e.at
 			}
 		}
-		if known != 0 {
-			break
+		if earliest == math.MaxInt64 {
+			continue
 		}
-	}
-	if known == 0 {
-		return nil
-	}
-	value := "later"
-	for _, b := range bands {
-		if at-c.site.first.UnixNano() <= int64(b.most) {
-			value = b.name
-			break
+		if value := c.firstBand(earliest); len(changes) == 0 || changes[len(changes)-1].value != value {
+			changes = append(changes, change{m, value})
 		}
-	}
-	value = fmt.Sprintf(`{"value":%q}`, value)
-	if c.grain == "change" {
-		return []string{c.line(&window{start: time.Unix(0, known).UTC().Format(time.RFC3339), closed: true}, "", value)}
 	}
 	var out []string
+	if c.grain == "change" {
+		for _, x := range changes {
+			out = append(out, c.line(&window{start: time.Unix(0, x.moment).UTC().Format(time.RFC3339), closed: true}, "", x.value))
+		}
+		return out
+	}
 	for day := c.site.started; day <= c.site.dayOf(c.site.Until); day++ {
-		end := c.site.midnight(day + 1).Add(time.Minute)
-		if end.UnixNano() > known {
+		end, value := c.site.midnight(day+1).Add(time.Minute), ""
+		for _, x := range changes {
+			if x.moment < end.UnixNano() {
+				value = x.value
+			}
+		}
+		if value != "" {
 			out = append(out, c.line(&window{start: date(day).Format(time.DateOnly), closed: !end.After(c.site.Until)}, "", value))
 		}
 	}
 	return out
+}
+
+// firstBand is the band of a time since the first received event.
+func (c *computation) firstBand(at int64) string {
+	for _, b := range bands {
+		if at-c.site.first.UnixNano() <= int64(b.most) {
+			return fmt.Sprintf(`{"value":%q}`, b.name)
+		}
+	}
+	return `{"value":"later"}`
 }
