@@ -104,7 +104,7 @@ func (d *sumDay) bytes() []byte {
 		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo))
 	}) {
 		s := d.open[k]
-		w.Uint(uint64(k.user) + 1&0xffffffff) // 0: nobody
+		w.Uint(uint64(k.user + 1)) // 0: nobody
 		w.Uint(uint64(k.combo))
 		w.Uint(s.N)
 		s.X.Save(w)

@@ -40,7 +40,8 @@ func (s *State) Sections(prefix string) (out []wire.Section) {
 		s.Flow.sections(add)
 		add("tally", s.Flow.tally, s.Flow.saveTally)
 	case s.Sums != nil:
-		for no, d := range s.Sums.days {
+		for _, no := range slices.Sorted(maps.Keys(s.Sums.days)) {
+			d := s.Sums.days[no]
 			add(dayKey(no), d.version, func(w *wire.Writer) { w.Raw(d.bytes()) })
 		}
 	}
