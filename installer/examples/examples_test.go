@@ -13,6 +13,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/settings"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/lint"
 )
 
 func parse(t *testing.T, raw []byte) *catalog.Catalog {
@@ -24,14 +25,18 @@ func parse(t *testing.T, raw []byte) *catalog.Catalog {
 	return c
 }
 
+// TestCatalogsParseAndShowEveryKind: product/ is what vendors copy from, so it has every kind there is.
 func TestCatalogsParseAndShowEveryKind(t *testing.T) {
-	kinds := []catalog.Kind{
+	forge := []catalog.Kind{
 		catalog.Count, catalog.Distribution, catalog.ActiveUsers, catalog.Lifecycle, catalog.Gauge,
 		catalog.Counter, catalog.Histogram, catalog.Fact, catalog.Availability, catalog.SLO,
 	}
-	for name, raw := range map[string][]byte{"forge": ForgeCatalog(), "product": ProductCatalog()} {
-		c := parse(t, raw)
-		for _, k := range kinds {
+	for name, x := range map[string]struct {
+		raw   []byte
+		kinds []catalog.Kind
+	}{"forge": {ForgeCatalog(), forge}, "product": {ProductCatalog(), catalog.Kinds()}} {
+		c := parse(t, x.raw)
+		for _, k := range x.kinds {
 			if !slices.ContainsFunc(c.Measures, func(m catalog.Measure) bool { return m.Kind == k }) {
 				t.Errorf("%s has no measure of kind %s", name, k)
 			}
@@ -40,6 +45,52 @@ func TestCatalogsParseAndShowEveryKind(t *testing.T) {
 			if m.Expires == "" || m.Retention == 0 || len(m.ConsumedIn) == 0 {
 				t.Errorf("%s: %s does not say until when, how long or where it is used", name, m.ID)
 			}
+		}
+	}
+}
+
+// TestCatalogsHaveNothingToMend: who copies an example should not copy a fault. That sums about
+// people stay at the site is known.
+func TestCatalogsHaveNothingToMend(t *testing.T) {
+	before := time.Date(2027, 12, 31, 0, 0, 0, 0, time.UTC)
+	for name, raw := range map[string][]byte{"forge": ForgeCatalog(), "product": ProductCatalog()} {
+		for _, f := range lint.CheckAt(parse(t, raw), before) {
+			if f.Code != "sum_stays" {
+				t.Errorf("%s: %s", name, f)
+			}
+		}
+	}
+}
+
+// TestWhatStoodInTheFirstVersionIsTheSame: the measures of the product's first version go on, they
+// are no new series.
+func TestWhatStoodInTheFirstVersionIsTheSame(t *testing.T) {
+	c := parse(t, ProductCatalog())
+	for id, hash := range map[string]string{
+		"people":          "967d894114b54923",
+		"builders":        "b49564357a204982",
+		"flow":            "6cacf685e020a262",
+		"sign_ups":        "2c2bb6fb69589fcb",
+		"invitations":     "1edc6a8ed509f716",
+		"invitation_wait": "1d4dfb27bb0b9802",
+		"log_ins":         "94264029609e243f",
+		"workflows":       "ac21eaed4b2d5e97",
+		"published":       "b99e54444ea618c7",
+		"steps":           "34cbcd5f62a9ac41",
+		"web":             "b13a11a4557ce0a0",
+		"api":             "24262dd739dcd128",
+		"errors":          "3610145eb1fdf913",
+		"speed":           "fcdd00112acaf9e8",
+		"latency":         "1efda8f1df800056",
+		"running":         "de3b6a453075d297",
+		"runs":            "246ae6f958da58d4",
+		"plan":            "f66030b0f805b755",
+		"platform":        "ce4131d2c09393a3",
+		"agent_version":   "e9291e1a0f933060",
+		"os_family":       "bab76a4864e5eb7e",
+	} {
+		if m, _ := c.Measure(id); m == nil || m.HashString() != hash {
+			t.Errorf("%s has begun anew", id)
 		}
 	}
 }

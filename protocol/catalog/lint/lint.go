@@ -35,7 +35,8 @@
 // # Notes: worth knowing
 //
 //	no_expiry         the measure is never asked again
-//	sum_stays         sums about people stay at the site; only counts of people leave
+//	sum_stays         at the level aggregate sums about people stay at the site; only counts of
+//	                  people are told
 //	uses_of_one       adopted takes two days, and so two uses
 //
 // What leaves is the gate's to decide, with or without this package; it follows the same rules

@@ -213,7 +213,7 @@ func (k *checker) stays(m *catalog.Measure) {
 	}
 	switch m.Kind {
 	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:
-		k.say(Note, "sum_stays", m, []string{"kind"}, "active_users of the same events", "sums about people stay at the site; only counts of people leave as audited statements")
+		k.say(Note, "sum_stays", m, []string{"kind"}, "active_users of the same events", "at the level aggregate sums about people stay at the site; only counts of people are told")
 	}
 }
 
