@@ -94,6 +94,8 @@ type Journal struct {
 	trimming sync.Mutex // one Trim at a time; guards age
 	age      aging
 
+	opened sync.Pool // of *[]byte, for what Read opens
+
 	mu       sync.Mutex // guards what follows
 	last     int64      // Received of the newest record
 	waiting  []*group   // for the disk, oldest first; the last one is being filled
@@ -344,12 +346,16 @@ func (j *Journal) Read(ctx context.Context, from uint64, fn func(no uint64, r *r
 	next = max(from, j.log.First())
 	until := j.log.Next()
 	var r record.Record
-	var buf []byte
+	buf, _ := j.opened.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer j.opened.Put(buf)
 	err = j.log.Read(from, func(no uint64, payload []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if j.decode(no, payload, &buf, &r) != nil {
+		if j.decode(no, payload, buf, &r) != nil {
 			j.undecodable.Add(1)
 		} else if err := fn(no, &r); err != nil {
 			return err

@@ -17,6 +17,8 @@ var ErrSealed = errors.New("sealed data does not open")
 const (
 	saltSize = 16 // 128 random bits: two files share one by chance never
 	tagSize  = 16
+	// nonceSize is GCM's own; any other costs a hash.
+	nonceSize = 12
 
 	// recordMark begins a sealed record; records of before the vault begin with a small version.
 	recordMark = 0xF1
@@ -40,8 +42,9 @@ func gcm(key []byte) cipher.AEAD {
 // Records seals the records of one log. Safe for concurrent use.
 //
 // A sealed record is mark(1) salt(16) counter(4, big-endian) ciphertext tag(16). The salt is drawn
-// when the first record is sealed, and again after 2³² of them; the nonce is the counter; the record's number in the
-// log is additional data.
+// when the first record is sealed, and again after 2³² of them. The nonce is the last eight bytes of the salt
+// and the counter (SP 800-38D, 8.2.1: a fixed field and an invocation field), as they stand there; the record's
+// number in the log is additional data.
 type Records struct {
 	key []byte
 
@@ -81,7 +84,7 @@ func (r *Records) Seal(no uint64, frame []byte) {
 	aead := r.seal
 	r.mu.Unlock()
 	end := len(frame) - tagSize
-	aead.Seal(frame[recordHead:recordHead], nonce(frame[1+saltSize:]), frame[recordHead:end], number(no))
+	aead.Seal(frame[recordHead:recordHead], nonce(frame), frame[recordHead:end], number(no))
 }
 
 // Open appends the content of a sealed record to dst.
@@ -89,7 +92,7 @@ func (r *Records) Open(no uint64, dst, sealed []byte) ([]byte, error) {
 	if len(sealed) < recordHead+tagSize || sealed[0] != recordMark {
 		return dst, ErrSealed
 	}
-	out, err := r.opener([saltSize]byte(sealed[1:])).Open(dst, nonce(sealed[1+saltSize:]), sealed[recordHead:], number(no))
+	out, err := r.opener([saltSize]byte(sealed[1:])).Open(dst, nonce(sealed), sealed[recordHead:], number(no))
 	if err != nil {
 		return dst, ErrSealed
 	}
@@ -113,12 +116,8 @@ func (r *Records) opener(salt [saltSize]byte) cipher.AEAD {
 	return o.aead
 }
 
-// nonce is the four bytes of the counter at the end of twelve.
-func nonce(counter []byte) []byte {
-	var n [12]byte
-	copy(n[8:], counter[:4])
-	return n[:]
-}
+// nonce is that of a record: no copy is made, because records come by the ten thousand.
+func nonce(record []byte) []byte { return record[recordHead-nonceSize : recordHead] }
 
 func number(no uint64) []byte {
 	var b [8]byte
@@ -143,7 +142,7 @@ func (f *Files) Seal(name string, b []byte) []byte {
 	copy(b, fileMagic)
 	salt := b[len(fileMagic):fileHead]
 	rand.Read(salt) // never fails (crypto/rand)
-	return f.aead(salt).Seal(b[:fileHead], make([]byte, 12), b[fileHead:], []byte(name))
+	return f.aead(salt).Seal(b[:fileHead], make([]byte, nonceSize), b[fileHead:], []byte(name))
 }
 
 // Open opens a sealed file in place; the content lies in b's memory.
@@ -151,7 +150,7 @@ func (f *Files) Open(name string, b []byte) ([]byte, error) {
 	if !f.Sealed(b) || len(b) < fileHead+tagSize {
 		return nil, fmt.Errorf("opening %s: %w", name, ErrSealed)
 	}
-	out, err := f.aead(b[len(fileMagic):fileHead]).Open(b[fileHead:fileHead], make([]byte, 12), b[fileHead:], []byte(name))
+	out, err := f.aead(b[len(fileMagic):fileHead]).Open(b[fileHead:fileHead], make([]byte, nonceSize), b[fileHead:], []byte(name))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", name, ErrSealed)
 	}
