@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"math"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure/people"
@@ -82,7 +81,8 @@ func (f *Fold) activity(src *source, e *record.Event) {
 		case fd.R.People != nil:
 			f.w.AddPerson(fd, e, id, day, combo)
 		case fd.R.Fact != nil:
-			f.firstTime(fd.R, id, e.Time)
+			fd.R.Fact.First.Note(id, e.Time)
+			f.told = append(f.told, id)
 		default:
 			f.addTraffic(fd, e, id, combo)
 		}
@@ -95,24 +95,23 @@ func (f *Fold) activity(src *source, e *record.Event) {
 	}
 }
 
-// firstTime notes a match of a measure of kind first_time, or, at math.MaxInt64, looks at somebody again
-// of whom something else is known now. An event that came later and happened earlier can make the
+// firsts looks at those of whom a record told something, for measures of kind first_time: what counts is
+// what is known after the whole record. An event that came later and happened earlier can make the
 // time shorter, never longer.
-func (f *Fold) firstTime(r *run.Run, id uint32, at int64) {
-	if !r.Note(f.w.People, id, at) {
-		return
-	}
-	f.learn(r, run.FactValues(r.M)[run.FirstBand(time.Duration(r.Fact.First.At-f.w.Began))])
-}
-
-// known looks again at what depends on who somebody is.
-func (f *Fold) known(id uint32) {
+func (f *Fold) firsts() {
 	for _, r := range f.runs {
-		if r.Fact != nil && r.Fact.First != nil {
-			f.firstTime(r, id, math.MaxInt64)
+		if r.Fact == nil || r.Fact.First == nil || len(r.Fact.First.Waiting) == 0 {
+			continue
+		}
+		earlier := false
+		for _, id := range f.told {
+			earlier = r.Look(f.w.People, id) || earlier
+		}
+		if earlier {
+			f.learn(r, run.FactValues(r.M)[run.FirstBand(time.Duration(r.Fact.First.At-f.w.Began))])
 		}
 	}
-	f.userFacts()
+	f.told = f.told[:0]
 }
 
 // fresh makes sure that nothing is left of whoever had the number before.
@@ -143,7 +142,8 @@ func (f *Fold) identify(p *plan, e *record.Event) {
 			f.w.People.SetTrait(id, t.slot, f.code(t, v))
 		}
 	}
-	f.known(id)
+	f.told = append(f.told, id)
+	f.userFacts()
 }
 
 func (f *Fold) alias(e *record.Event) {
@@ -166,6 +166,7 @@ func (f *Fold) alias(e *record.Event) {
 		}
 	}
 	if did != people.Ignored {
-		f.known(winner)
+		f.told = append(f.told, winner)
 	}
+	f.userFacts()
 }

@@ -45,7 +45,8 @@ type Fold struct {
 	plans      map[[8]byte]*plan
 	forgot     uint64 // how many users were forgotten since New or Load
 	needPeople bool
-	loaded     bool // from a checkpoint, perhaps by a newer program: its facts are looked at again
+	told       []uint32 // of whom the record being applied told something
+	loaded     bool     // from a checkpoint, perhaps by a newer program: its facts are looked at again
 }
 
 // rangeOf is where a run that is no more had figures; zero lines are made from it.
@@ -218,6 +219,7 @@ func (f *Fold) request(r *record.Record) {
 	for i := range r.Events {
 		f.acc.Events[f.event(p, &r.Events[i])]++
 	}
+	f.firsts()
 	for i := range r.Samples {
 		f.acc.Samples[f.sample(p, &r.Samples[i])]++
 	}

@@ -279,7 +279,7 @@ func (f *Fold) queryOpen(a *asked, r *run.Run, have map[spanKey]bool) {
 			continue
 		}
 		cells, _ := f.w.Cells(r, a.Grain, start)
-		if allZero(cells) {
+		if r.Fact == nil && allZero(cells) {
 			continue // zeroes makes its line, if it has one
 		}
 		have[spanKey{r.ID, start}] = true

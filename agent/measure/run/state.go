@@ -44,18 +44,19 @@ type FirstTime struct {
 	Waiting map[uint32]int64 // the first match before At of each who does not count
 }
 
-// Note takes a match of somebody at a time, or, at math.MaxInt64, looks at them again. It reports
-// whether At is earlier now.
-func (r *Run) Note(t *people.Table, id uint32, at int64) bool {
-	s := r.Fact.First
-	if had, ok := s.Waiting[id]; ok {
-		at = min(at, had)
-	}
-	if id == people.Nobody || at >= s.At {
-		return false
-	}
-	if !r.Counts(t, id) {
+// Note takes a match of somebody at a time.
+func (s *FirstTime) Note(id uint32, at int64) {
+	if had, ok := s.Waiting[id]; id != people.Nobody && at < s.At && (!ok || at < had) {
 		s.Waiting[id] = at
+	}
+}
+
+// Look looks at somebody of whom something is known that was not before. It reports whether At is
+// earlier now.
+func (r *Run) Look(t *people.Table, id uint32) bool {
+	s := r.Fact.First
+	at, ok := s.Waiting[id]
+	if !ok || !r.Counts(t, id) {
 		return false
 	}
 	s.At = at
