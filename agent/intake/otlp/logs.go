@@ -71,8 +71,8 @@ type logs struct {
 	facts   reader // for the resources
 	rec     *record.Record
 	pairs   []event.Pair // of one log record, one more than allowed at most
-	texts   []byte // numbers of one log record, written out
-	users   []byte // those of all that were numbers
+	texts   []byte       // numbers of one log record, written out
+	users   []byte       // those of all that were numbers
 	records int
 	// nameless log records are no events.
 	nameless uint64
