@@ -166,7 +166,10 @@ type Accounting struct {
 	// UsersRefused counts events and identifies of users for whom there was no more room
 	// (people.Limit); their events count under no user.
 	UsersRefused uint64
-	Since        int64 // unix ns of the first record; 0 when there was none
+	// MatchesRefused counts steps of funnels and transitions that were too many for one user
+	// (path.Most), of the measures that are on; they are Measured in Events.
+	MatchesRefused uint64
+	Since          int64 // unix ns of the first record; 0 when there was none
 }
 
 // BurnPair is one pair of windows of a burn rate alert.

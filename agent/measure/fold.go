@@ -312,6 +312,11 @@ func (f *Fold) Accounting() Accounting {
 	for k, v := range f.acc.LateFor {
 		a.LateFor[k] = v
 	}
+	for _, r := range f.runs {
+		if r.Path != nil {
+			a.MatchesRefused += r.Path.Refused
+		}
+	}
 	return a
 }
 
