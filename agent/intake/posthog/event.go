@@ -62,6 +62,21 @@ func (x *special) read(s *jsontext.Scanner) {
 	}
 }
 
+// options are the same under their names of capture's version 1.
+func (x *special) options(s *jsontext.Scanner, b []byte) {
+	s.Reset(b)
+	for more := s.Enter('{'); more; more = s.Next('{') {
+		switch string(s.Key()) {
+		case "process_person_profile":
+			x.profile = s.Value()
+		case "cookieless_mode":
+			x.cookieless = s.Value()
+		default:
+			s.Skip()
+		}
+	}
+}
+
 // event makes an event of its members, and what it is besides. bad is what is wrong with its text.
 func (p *parser) event(r *record.Record, index int, f *fields, bad event.Fault, size int) {
 	d := event.Draft{TooLarge: size > event.MaxBytes}
@@ -104,6 +119,9 @@ func (p *parser) draft(d *event.Draft, f *fields, x *special) event.Fault {
 	if f.properties.Kind != jsontext.Absent {
 		p.inner.Reset(f.properties.Bytes)
 		x.read(&p.inner)
+	}
+	if f.options.Kind == jsontext.Other && f.options.Bytes[0] == '{' {
+		x.options(&p.innermost, f.options.Bytes)
 	}
 	p.findKey(f, x)
 	if bad := p.identity(d, f, x); bad.Refused() {

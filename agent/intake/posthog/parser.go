@@ -42,6 +42,9 @@ func (p *parser) start(q *intake.Request, body []byte) {
 
 // finish dates the events.
 func (p *parser) finish(q *intake.Request) {
+	if at := q.Header.Get("Posthog-Request-Timestamp"); at != "" && !p.sent {
+		p.sentAt, p.sent, _ = when(jsontext.Value{Kind: jsontext.Text, Bytes: []byte(at)})
+	}
 	if !p.sent {
 		if ms, err := strconv.ParseInt(parameter(q.Query, "_"), 10, 64); err == nil && ms > 1e12 && ms < 1e13 { // 2001 to 2286
 			p.sentAt, p.sent = ms*int64(time.Millisecond), true
@@ -56,6 +59,7 @@ type fields struct {
 	event, user, uuid, messageID  jsontext.Value
 	timestamp, offset, sentAt     jsontext.Value
 	properties, set, setOnce, key jsontext.Value
+	options                       jsontext.Value
 	batch                         bool
 }
 
@@ -134,6 +138,8 @@ func (p *parser) members(f *fields, r *record.Record, utf bool) {
 			f.sentAt = s.Value()
 		case "properties":
 			f.properties = s.Value()
+		case "options":
+			f.options = s.Value()
 		case "$set":
 			f.set = s.Value()
 		case "$set_once":

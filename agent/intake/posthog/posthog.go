@@ -2,12 +2,12 @@
 // what the catalog does not declare ends here.
 //
 // What it takes:
-//   - POST /batch, /capture, /e, /track and /i/v0/e, each with or without a slash at the end: one event, a
-//     list of events, or {"batch":[…]}. JSON, gzip or plain (also where only the query says compression=
+//   - POST /batch, /capture, /e, /track, /i/v0/e and /i/v1/analytics/events, each with or without a slash at the
+//     end: one event, a list of events, or {"batch":[…]}. JSON, gzip or plain (also where only the query says compression=
 //     gzip-js); and the older data=… in base64 or as it is, in a form or alone. Not lz-string. 1 MiB a body,
 //     32 KiB an event.
-//   - The project's key stands in api_key or token, of the body or of an event's properties. It is checked
-//     where write keys are configured.
+//   - The project's key stands in api_key or token, of the body or of an event's properties, or is the bearer
+//     token. It is checked where write keys are configured.
 //   - POST /flags and /decide, GET or POST below /array/, GET of surveys and of local evaluation: an
 //     empty answer, so that clients stay quiet. There are no flags; what is sent is not read.
 //
@@ -26,11 +26,12 @@
 //   - $set_once is not told from $set otherwise: the last value received counts.
 //
 // Who it is of: distinct_id, else properties.distinct_id. It counts as anonymous, so under no user, if
-// $process_person_profile is false, in cookieless mode, if it is $device_id while $is_identified is not true,
+// $process_person_profile (of properties, or without its $ of options) is false, in cookieless mode, if it is $device_id while $is_identified is not true,
 // or if it is a UUID while $is_identified is false. This does not apply to identify and alias.
 //
 // When it was: timestamp, RFC 3339, as UTC where it has no offset; or offset, in milliseconds before it was sent.
-// When that was: sent_at or sentAt of event or body, else _ of the query in unix milliseconds.
+// When that was: sent_at or sentAt of event or body, else the header PostHog-Request-Timestamp, else _ of the query
+// in unix milliseconds.
 //
 // uuid, else messageId, is the messageId. Malformed: no event or distinct_id, a wrong type of one of these, a time
 // that cannot be read, invalid UTF-8, nesting beyond 64.
@@ -82,7 +83,7 @@ func New(c Config) *Door {
 // Paths are what the door answers on.
 func (d *Door) Paths() []string {
 	paths := []string{"/array/*", "/api/surveys*", "/api/feature_flag/local_evaluation*", "/flags/definitions"}
-	for _, p := range []string{"/batch", "/capture", "/e", "/track", "/i/v0/e", "/flags", "/decide"} {
+	for _, p := range []string{"/batch", "/capture", "/e", "/track", "/i/v0/e", "/i/v1/analytics/events", "/flags", "/decide"} {
 		paths = append(paths, p, p+"/")
 	}
 	return paths
@@ -135,6 +136,9 @@ func (d *Door) Read(q *intake.Request) (intake.Answer, *intake.Refusal) {
 	q.Values = p.events.Values()
 	if !ok {
 		return intake.Answer{}, unreadable(p.complaint)
+	}
+	if bearer, ok := strings.CutPrefix(q.Header.Get("Authorization"), "Bearer "); ok && len(p.key) == 0 {
+		p.key = []byte(bearer)
 	}
 	if len(d.keys) > 0 && !d.known(p.key) {
 		return intake.Answer{}, &intake.Refusal{Status: 401, Code: intake.CodeWriteKey, Message: "the project key is missing or not on the list",

@@ -84,6 +84,7 @@ func TestRequestsAreAnsweredByTheContract(t *testing.T) {
 		"base64 of nothing":       {"/e/", "data=", form, "", 400, 0, "unreadable"},
 		"base64 of text":          {"/e/", data("hello"), form, "", 400, 0, "unreadable"},
 		"a torn escape":           {"/e/", "data=%7", form, "", 400, 0, "unreadable"},
+		"version 1":               {"/i/v1/analytics/events", `{"created_at":"2026-03-02T11:00:00Z","batch":[` + good + `]}`, js, "", 200, 1, ""},
 		"empty list":              {"/batch", batch(), js, "", 200, 0, ""},
 		"no key":                  {"/batch", `{"batch":[` + good + `]}`, js, "", 401, 0, "wrong_write_key"},
 		"another key":             {"/e/", `{"token":"kex","event":"Workflow Saved","distinct_id":"u"}`, js, "", 401, 0, "wrong_write_key"},
@@ -106,7 +107,7 @@ func TestRequestsAreAnsweredByTheContract(t *testing.T) {
 			if c.encoding == "gzip" {
 				c.body = zipped(c.body)
 			}
-			status, answer, _ := intaketest.Post(t, h.URL+c.path, c.body, "Content-Type", c.kind, "Content-Encoding", c.encoding)
+			status, answer, _ := intaketest.Post(t, h.URL+c.path, c.body, "Content-Type", c.kind, "Content-Encoding", c.encoding, "Authorization", bearer(c.path))
 			if status != c.status || c.code != "" && !strings.Contains(answer, `"code":"`+c.code+`"`) {
 				t.Fatalf("got %d %s, want %d %s", status, answer, c.status, c.code)
 			}
@@ -121,6 +122,13 @@ func TestRequestsAreAnsweredByTheContract(t *testing.T) {
 			}
 		})
 	}
+}
+
+func bearer(path string) string {
+	if strings.Contains(path, "/v1/") {
+		return "Bearer key"
+	}
+	return ""
 }
 
 func TestEventsAreAccountedByTheFirstReason(t *testing.T) {
@@ -258,6 +266,11 @@ func TestIdsMadeByPostHogAreNobody(t *testing.T) {
 		}
 		if got := taken(t, "/e/", fmt.Sprintf(`{"event":"$identify","distinct_id":%q,"properties":%s}`, uuid, properties)); len(got) != 1 || got[0].User != uuid {
 			t.Errorf("identify with %s: %+v", properties, got)
+		}
+	}
+	for options, user := range map[string]string{`{"process_person_profile":false}`: "", `{"cookieless_mode":true}`: "", `{}`: "ann", `[]`: "ann"} {
+		if got := taken(t, "/i/v1/analytics/events", `{"batch":[{"event":"Workflow Saved","distinct_id":"ann","options":`+options+`}]}`); got[0].User != user {
+			t.Errorf("options %s: %q", options, got[0].User)
 		}
 	}
 	if got := taken(t, "/e/", `{"event":"Workflow Saved","distinct_id":"ann","properties":{"$is_identified":false}}`); got[0].User != "ann" {

@@ -54,13 +54,14 @@ func TestRudderStackNode(t *testing.T) {
 }
 
 func TestPostHogNode(t *testing.T) {
-	for name, compress := range map[string]bool{"gzip": true, "plain": false} {
+	for name, env := range map[string]string{"gzip": "v0", "plain": "v0", "version 1": "v1"} {
+		compress := name != "plain"
 		t.Run(name, func(t *testing.T) {
 			a, _ := site(t)
 			list := withIDs(calls(sentAt()))
 			send := func() {
 				t.Helper()
-				r := harness.Node(t, "posthog.mjs", map[string]any{"host": "http://" + a.Listen, "writeKey": writeKey, "calls": list, "compress": compress})
+				r := harness.Node(t, "posthog.mjs", map[string]any{"host": "http://" + a.Listen, "writeKey": writeKey, "calls": list, "compress": compress}, "POSTHOG_CAPTURE_MODE="+env)
 				if r.Code != 0 || strings.Contains(r.Stderr, "rror") {
 					t.Fatalf("the client failed: %s%s", r.Stdout, r.Stderr)
 				}
