@@ -2,7 +2,6 @@ package scrape
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -335,7 +334,11 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // merge adds a histogram's buckets to those of the catalog's bounds.
 func (s *series) merge(x *record.Sample) record.Reason {
-	slices.SortFunc(s.buckets, func(a, b bound) int { return cmp.Compare(a.upper, b.upper) })
+	for i := range s.buckets { // in order on nearly every page
+		for j := i; j > 0 && s.buckets[j].upper < s.buckets[j-1].upper; j-- {
+			s.buckets[j], s.buckets[j-1] = s.buckets[j-1], s.buckets[j]
+		}
+	}
 	infinite := len(s.buckets) > 0 && math.IsInf(s.buckets[len(s.buckets)-1].upper, 1)
 	if !s.counted && infinite {
 		s.counted, s.count = true, s.buckets[len(s.buckets)-1].count

@@ -2,7 +2,6 @@ package statsd
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -336,12 +335,17 @@ func (b *bag) record(rec *record.Record) {
 
 // readings are the samples of a gauge, by time.
 func (s *sum) readings(to []record.Sample, one record.Sample) []record.Sample {
-	shown := []reading{s.low, s.high}
-	slices.SortStableFunc(shown, func(a, b reading) int { return cmp.Compare(a.at, b.at) })
-	shown = slices.Compact(append(shown, s.last))
-	for _, r := range shown {
-		one.Time, one.Value = r.at, r.value
-		to = append(to, one)
+	first, second := s.low, s.high
+	if second.at < first.at {
+		first, second = second, first
+	}
+	var before reading
+	for _, r := range [...]reading{first, second, s.last} {
+		if r != before {
+			one.Time, one.Value = r.at, r.value
+			to = append(to, one)
+		}
+		before = r
 	}
 	return to
 }

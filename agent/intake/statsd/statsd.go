@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -100,24 +99,32 @@ func (s *Server) Serve(ctx context.Context, conn *net.UDPConn) error {
 	inner, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { s.beat(inner) })
-	err := s.read(conn)
-	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
-	}
+	s.read(ctx, conn)
 	cancel()
 	wg.Wait()
 	s.last(ctx)
-	return err
+	return nil
 }
 
-func (s *Server) read(conn *net.UDPConn) error {
+// read takes datagrams until ctx ends. A socket that cannot be read for a while is no reason to stop the
+// agent.
+func (s *Server) read(ctx context.Context, conn *net.UDPConn) {
 	b := make([]byte, maxDatagram)
 	for {
 		n, _, err := conn.ReadFromUDPAddrPort(b)
-		if err != nil {
-			return fmt.Errorf("reading datagrams: %w", err)
+		switch {
+		case err == nil:
+			s.take(b[:n])
+			continue
+		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
+			return
 		}
-		s.take(b[:n])
+		s.c.Logger.Warn("datagram not read", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(spacing):
+		}
 	}
 }
 
