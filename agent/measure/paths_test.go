@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure"
+	"github.com/fieldpost/fieldpost/agent/measure/path"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -221,4 +222,55 @@ func TestSufficientByHand(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTooManyMatchesAreAccountedFor(t *testing.T) {
+	s := newSite(t, steps+" - {id: f, kind: funnel, "+threeSteps+rest)
+	r := record.Record{Received: at("2024-01-01 00:00").UnixNano()}
+	for i := range int64(path.Most + 3) {
+		r.Events = append(r.Events, record.Event{Type: record.Track, User: "a", Time: r.Received + i})
+	}
+	s.apply(&r)
+	if a := s.f.Accounting(); a.MatchesRefused != 3 || a.Events[record.Measured] != path.Most+3 {
+		t.Errorf("%d refused, %d measured", a.MatchesRefused, a.Events[record.Measured])
+	}
+}
+
+func TestAChangedFunnelKnowsWhoEntered(t *testing.T) {
+	two := func(step, window string) string {
+		return steps + " - {id: f, kind: funnel, window: " + window + ", steps: [{id: wrote, event: " + step + "}, {id: landed, event: merged}]" + rest
+	}
+	none := `"bands":{"1h":0,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}}`
+	s := newSite(t, two("authored", "7d"))
+	s.does(0, "a", "2024-01-02 00:00")
+	s.does(0, "b", "2024-01-20 00:00")
+	s.adopt(parse(t, two("authored", "2d")), "2024-01-25 00:00")
+	s.does(0, "a", "2024-02-06 00:00")
+	s.does(0, "b", "2024-02-06 00:00")
+	s.does(0, "c", "2024-02-06 00:00")
+	s.until("2024-03-20 00:00")
+	s.want("f", report.Week, "", `2024-01-01 {"entered":1,"steps":[1,0],`+none,
+		`2024-01-08 {"entered":0,"steps":[0,0],"bands":{"1h":0,"24h":0,"3d":0,"7d":0,"30d":0,"never":0}}`,
+		`2024-01-15 {"entered":1,"steps":[1,0],`+none, `2024-02-05 {"entered":1,"steps":[1,0],`+none)
+	s.adopt(parse(t, two("accepted", "2d")), "2024-03-20 01:00") // another first step: nobody has taken it
+	s.does(1, "a", "2024-04-02 00:00")
+	s.until("2024-05-20 00:00")
+	ls, err := s.f.Query(measure.Query{Measure: "f", Grain: report.Week, From: "2024-04-01"})
+	if err != nil || len(ls) != 1 || ls[0].Value.(measure.FunnelValue).Entered != 1 {
+		t.Errorf("%+v, %v", ls, err)
+	}
+}
+
+func TestAForgottenUserStaysCountedWithoutAName(t *testing.T) {
+	s := newSite(t, steps+" - {id: f, kind: funnel, "+threeSteps+rest+" - {id: t, kind: transitions, steps: [{id: wrote, event: authored}, {id: passed, event: accepted}]"+rest)
+	s.does(0, "a", "2024-01-02 00:00")
+	s.does(1, "a", "2024-01-02 00:10")
+	if !s.f.Forget("a") {
+		t.Fatal("nobody to forget")
+	}
+	s.does(0, "a", "2024-01-03 00:00") // somebody new
+	s.does(2, "a", "2024-01-03 00:10")
+	s.until("2024-04-01 00:00")
+	s.want("f", report.Week, "", `2024-01-01 {"entered":2,"steps":[2,1,0],"bands":{"1h":0,"24h":0,"3d":0,"7d":0,"30d":0,"never":2}}`)
+	s.want("t", report.Week, "from,to", `2024-01-01 wrote passed 1`)
 }
