@@ -72,32 +72,24 @@ func (m *Measure) HasGrain(g report.Grain) bool { return slices.Contains(m.Grain
 // EventIDs are the events the measure reads, each once, in the order of the file: its own, those
 // of its steps, of before, of its features, of what is valid and good, and of a fact.
 func (m *Measure) EventIDs() []string {
-	var out []string
-	add := func(ids ...string) {
-		for _, id := range ids {
-			if id != "" && !slices.Contains(out, id) {
-				out = append(out, id)
-			}
-		}
-	}
-	add(m.Events...)
+	out := add(nil, m.Events...)
 	for _, s := range m.Steps {
-		add(s.Event)
+		out = add(out, s.Event)
 	}
 	if m.Before != nil {
-		add(m.Before.Event)
+		out = add(out, m.Before.Event)
 	}
 	for _, f := range m.Features {
-		add(f.Events...)
+		out = add(out, f.Events...)
 	}
 	for _, s := range []*Selector{m.Valid, m.Good} {
 		if s != nil {
-			add(s.Event)
+			out = add(out, s.Event)
 		}
 	}
 	if rest, ok := strings.CutPrefix(m.From, "event."); ok && m.Kind == Fact {
 		id, _, _ := strings.Cut(rest, ".")
-		add(id)
+		out = add(out, id)
 	}
 	return out
 }
