@@ -107,6 +107,7 @@ type told struct {
 
 type join struct {
 	rec      int64
+	sequence int
 	from, to int // the users that founded the groups
 }
 

@@ -261,19 +261,19 @@ func (c *computation) transitions(w *window) map[string]string {
 // firstTime: the first match by its own time of anybody who counted at any moment since. What is known
 // stays known; a match that comes late can only be an earlier one.
 func (c *computation) firstTime() []string {
-	moments := map[int64]bool{}
+	moments := map[int]int64{} // receipt by sequence
 	for _, e := range c.mine {
-		moments[e.rec] = true
+		moments[e.sequence] = e.rec
 	}
 	for _, ts := range c.site.traits { // a trait can make that somebody counts
 		for _, h := range ts {
 			for _, t := range h {
-				moments[t.rec] = true
+				moments[t.sequence] = t.rec
 			}
 		}
 	}
 	for _, j := range c.site.joins {
-		moments[j.rec] = true
+		moments[j.sequence] = j.rec
 	}
 	type change struct {
 		moment int64
@@ -281,10 +281,10 @@ func (c *computation) firstTime() []string {
 	}
 	var changes []change
 	earliest := int64(math.MaxInt64)
-	for _, m := range slices.Sorted(maps.Keys(moments)) {
-		v := c.site.know(time.Unix(0, m+1))
+	for _, n := range slices.Sorted(maps.Keys(moments)) {
+		v := c.site.after(moments[n], n)
 		for _, e := range c.mine {
-			if e.rec > m {
+			if e.sequence > n {
 				break
 			}
 			if p := v.person[e.user]; e.at < earliest && p != nobody && v.isPerson(p) && v.fits(c.m.WhereUser, p) {
@@ -295,7 +295,7 @@ func (c *computation) firstTime() []string {
 			continue
 		}
 		if value := c.firstBand(earliest); len(changes) == 0 || changes[len(changes)-1].value != value {
-			changes = append(changes, change{m, value})
+			changes = append(changes, change{moments[n], value})
 		}
 	}
 	var out []string

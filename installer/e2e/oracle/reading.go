@@ -275,5 +275,5 @@ func (x *reading) alias(l *line, rec int64) {
 	if !fromActive {
 		x.seenAt[to] = max(x.seenAt[to], x.seenAt[from])
 	}
-	x.site.joins = append(x.site.joins, join{rec, from, to})
+	x.site.joins = append(x.site.joins, join{rec, x.n, from, to})
 }

@@ -143,18 +143,19 @@ func (c *computation) seats(w *window) map[string]string {
 	if c.grain == "rolling28" {
 		parts = append(parts, fmt.Sprintf(`"active":%d`, len(c.sets(w, w.first, w.last)[""])))
 	}
-	bought, known := latest(c.site.groups[c.m.Purchased], w.at)
+	bought, known := w.latest(c.site.groups[c.m.Purchased])
 	if known {
 		parts = append(parts, `"purchased":`+decimal(bought.number))
 	}
-	if given, ok := latest(c.site.groups[c.m.Assigned], w.at); ok {
+	if given, ok := w.latest(c.site.groups[c.m.Assigned]); ok {
 		parts = append(parts, `"assigned":`+decimal(given.number))
 	}
 	parts = append(parts, fmt.Sprintf(`"peak":%d`, peak(w.first, w.last)))
 	if c.grain == "rolling28" && known {
 		n := 0
 		for day := w.first; day <= w.last; day++ {
-			bought, known := latest(c.site.groups[c.m.Purchased], c.site.midnight(day+1).UnixNano())
+			ended := &view{at: c.site.midnight(day + 1).UnixNano()}
+			bought, known := ended.latest(c.site.groups[c.m.Purchased])
 			if known && float64(peak(day, day)) >= bought.number {
 				n++
 			}

@@ -65,6 +65,7 @@ func (s *Site) on(first, last int) (out []*entry) {
 type view struct {
 	site   *Site
 	at     int64 // unix ns
+	upTo   int   // and up to this event, if it is not 0: of those received in the same moment
 	joined int   // how many joins
 	person []int // by user
 	users  map[int][]int
@@ -73,13 +74,17 @@ type view struct {
 }
 
 // know makes the view of a moment.
-func (s *Site) know(moment time.Time) *view {
-	at := moment.UnixNano()
-	if s.known != nil && s.known.at == at {
+func (s *Site) know(moment time.Time) *view { return s.view(moment.UnixNano(), 0) }
+
+// after makes the view of the moment in which an event was received, as it was after this event.
+func (s *Site) after(rec int64, sequence int) *view { return s.view(rec+1, sequence) }
+
+func (s *Site) view(at int64, upTo int) *view {
+	if s.known != nil && s.known.at == at && s.known.upTo == upTo {
 		return s.known
 	}
-	v := &view{site: s, at: at, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}}
-	for v.joined < len(s.joins) && s.joins[v.joined].rec < at {
+	v := &view{site: s, at: at, upTo: upTo, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}}
+	for v.joined < len(s.joins) && s.joins[v.joined].rec < at && (upTo == 0 || s.joins[v.joined].sequence <= upTo) {
 		v.joined++
 	}
 	if s.known != nil && s.known.joined == v.joined { // the same people
@@ -120,16 +125,16 @@ func (v *view) trait(name string, p int) (told, bool) {
 
 func (v *view) last(history map[int][]told, p int) (t told, ok bool) {
 	for _, u := range v.users[p] {
-		if h, told := latest(history[u], v.at); told && (!ok || h.sequence > t.sequence) {
+		if h, told := v.latest(history[u]); told && (!ok || h.sequence > t.sequence) {
 			t, ok = h, true
 		}
 	}
 	return t, ok
 }
 
-// latest is what was told last before a moment.
-func latest(h []told, at int64) (told, bool) {
-	n := sort.Search(len(h), func(i int) bool { return h[i].rec >= at })
+// latest is what was told last of one history.
+func (v *view) latest(h []told) (told, bool) {
+	n := sort.Search(len(h), func(i int) bool { return h[i].rec >= v.at || v.upTo != 0 && h[i].sequence > v.upTo })
 	if n == 0 {
 		return told{}, false
 	}
