@@ -52,6 +52,7 @@ type reading struct {
 
 // level is where a gauge's stream stands.
 type level struct {
+	name  string // of the metric
 	value fixed
 	seen  int64 // unix ns
 }
@@ -230,7 +231,7 @@ func (d *desk) put(s *sum, l *line, n *number, received int64) {
 	case counter:
 		s.total = s.total.add(l.rate.undo(n.fixed(0)))
 	case gauge:
-		value, ok := d.level(s.stream, n, received)
+		value, ok := d.level(l.name, s.stream, n, received)
 		if !ok {
 			d.stats.Refused[record.OverValue]++
 			d.bag.refused[record.OverValue]++
@@ -255,12 +256,15 @@ func (d *desk) put(s *sum, l *line, n *number, received int64) {
 
 // level is where a gauge stands after n; ok is false where there is no room to remember it, or it
 // left what can be counted.
-func (d *desk) level(stream [8]byte, n *number, received int64) (value float64, ok bool) {
+func (d *desk) level(name []byte, stream [8]byte, n *number, received int64) (value float64, ok bool) {
 	old, known := d.levels[stream]
-	if !known && len(d.levels) >= maxGauges {
-		return 0, false
+	if !known {
+		if len(d.levels) >= maxGauges {
+			return 0, false
+		}
+		old.name = string(name)
 	}
-	now := level{n.fixed(0), received}
+	now := level{old.name, n.fixed(0), received}
 	if n.signed {
 		now.value = old.value.add(now.value)
 	}
@@ -273,6 +277,15 @@ func (d *desk) level(stream [8]byte, n *number, received int64) (value float64, 
 		return now.value.float(), true
 	}
 	return n.float, true
+}
+
+// only forgets the gauges that v does not collect.
+func (d *desk) only(v *intake.Vocabulary) {
+	for k, l := range d.levels {
+		if m := v.Metric([]byte(l.name)); m == nil || !m.On {
+			delete(d.levels, k)
+		}
+	}
 }
 
 // forget makes room for new gauges where it is short.

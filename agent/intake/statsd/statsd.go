@@ -58,7 +58,7 @@ type Stats struct {
 // Server reads one socket.
 type Server struct {
 	c    Config
-	full chan struct{} // holds one token: the bag wants a flush now
+	full chan struct{} // holds one token: a bag wants a flush now
 
 	flushing sync.Mutex // one flush at a time; taken before mu
 
@@ -134,11 +134,13 @@ func (s *Server) take(b []byte) {
 	received, _ := s.c.Clock.Received()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v != s.desk.bag.v {
+	turned := v != s.desk.bag.v
+	if turned {
 		s.change(v)
+		s.desk.only(v)
 	}
 	s.desk.datagram(b, received)
-	if s.desk.bag.full() {
+	if turned || s.desk.bag.full() {
 		select {
 		case s.full <- struct{}{}:
 		default:

@@ -324,6 +324,24 @@ func TestAnotherVocabularyBeginsAnotherRecord(t *testing.T) {
 	}
 }
 
+// What is no longer collected is no longer remembered either.
+func TestOffForgetsTheGauges(t *testing.T) {
+	d := newDoor(t)
+	d.send("shop.waiting:7|g")
+	on := d.v
+	d.v = intake.NewVocabulary(nil, nil)
+	d.send("shop.waiting:+1|g")
+	if len(d.desk.levels) != 0 {
+		t.Error("a gauge is remembered although it is off")
+	}
+	d.v = on
+	d.send("shop.waiting:+1|g")
+	all := d.flushed(t)
+	if len(all) != 2 || all[1].Value != 1 {
+		t.Errorf("%+v", all)
+	}
+}
+
 // A flood of streams, of T or of tags fills the bag and costs no more.
 func TestAFloodIsBounded(t *testing.T) {
 	d := newDoor(t)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,12 +87,7 @@ func TestHotShots(t *testing.T) {
 		"Datadog's mode":    {"datadog": true, "containerID": "abc123", "cardinality": "low", "includeDatadogTelemetry": false, "maxBufferSize": 600},
 	} {
 		t.Run(name, func(t *testing.T) {
-			socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			port := socket.LocalAddr().(*net.UDPAddr).Port
-			socket.Close()
+			port := freeUDP(t)
 			a := measuring(t, examples.ProductCatalog(), fmt.Sprintf("statsd: 127.0.0.1:%d", port))
 			if r := harness.Node(t, "statsd.mjs", map[string]any{"port": port, "calls": statsdCalls(), "options": options}); r.Code != 0 {
 				t.Fatalf("the client failed: %s%s", r.Stdout, r.Stderr)
@@ -101,6 +99,17 @@ func TestHotShots(t *testing.T) {
 			checkStatsD(t, a, together)
 		})
 	}
+}
+
+// freeUDP is a loopback port nobody listens on.
+func freeUDP(t *testing.T) int {
+	t.Helper()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	return socket.LocalAddr().(*net.UDPAddr).Port
 }
 
 // checkStatsD compares everything with what statsdCalls sends.
@@ -141,4 +150,50 @@ func checkStatsD(t *testing.T, a *harness.Agent, together uint64) {
 	histogram(t, a, "2xx", 2, 0.4375, map[float64]int64{0.075: 1, 0.5: 1})
 	histogram(t, a, "5xx", 2, 8, map[float64]int64{5: 2})
 	gauge(t, a)
+}
+
+// Another StatsD on the same address is no reason to guess: the agent says so and does not start.
+func TestStatsDPortInUse(t *testing.T) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	a := harness.NewAgent(t, harness.Options{Config: "statsd: " + socket.LocalAddr().String()})
+	a.Launch()
+	if code := a.Wait(); code != 1 || !strings.Contains(a.Log.String(), "port_in_use") {
+		t.Errorf("exit %d\n%s", code, a.Log)
+	}
+}
+
+// Without consent nothing of what arrives or could be read is collected: values are counted, the target
+// is not asked.
+func TestNoConsentNoSamples(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked <- struct{}{} }))
+	defer target.Close()
+	port := freeUDP(t)
+	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: examples.ProductCatalog()})
+	a := harness.NewAgent(t, harness.Options{Config: fmt.Sprintf("statsd: 127.0.0.1:%d\nscrape: [{name: product, url: %q, interval: 1s}]", port, target.URL)})
+	a.Enrol(f)
+	a.Start()
+	client, err := net.Dial("udp", fmt.Sprint("127.0.0.1:", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Write([]byte("app.requests:1:2:3|c|#outcome:ok\napp.workflows.running:7|g")); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, func() error {
+		st, err := a.Site().Status(context.Background())
+		if err == nil && (st.StatsD == nil || st.StatsD.Refused["off"] != 4 || len(st.Scrapes) != 1 || !st.Scrapes[0].Idle) {
+			err = fmt.Errorf("%+v %+v", st.StatsD, st.Scrapes)
+		}
+		return err
+	})
+	a.Stop()
+	if st := a.Status(); st.Samples.Received != 4 || st.Samples.Reasons["off"] != 4 || len(asked) != 0 {
+		t.Errorf("%+v, the target was asked %d times", st.Samples, len(asked))
+	}
 }
