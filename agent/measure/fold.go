@@ -234,22 +234,29 @@ func (f *Fold) request(r *record.Record) {
 
 // Advance closes what is due at now (unix ns). Going back does nothing.
 func (f *Fold) Advance(now int64) {
-	if now <= f.now {
-		return
+	for f.Step(now) {
 	}
-	for len(f.due) > 0 && f.due[0].at <= now {
-		d := heap.Pop(&f.due).(due)
-		f.now = max(f.now, d.at)
-		f.w.Now = f.now
-		if d.run == 0 {
-			f.sweep(d)
-			continue
-		}
-		if r := f.run(d.run); r != nil {
-			f.close(r, d)
-		}
+}
+
+// Step is one slice of Advance: it closes at most one window and reports whether there may be more. Who
+// shares the fold under a lock lets go of it between two; nothing may be applied before the last.
+func (f *Fold) Step(now int64) bool {
+	if now < f.now {
+		return false
 	}
-	f.now, f.w.Now = now, now
+	if len(f.due) == 0 || f.due[0].at > now {
+		f.now, f.w.Now = now, now
+		return false
+	}
+	d := heap.Pop(&f.due).(due)
+	f.now = max(f.now, d.at)
+	f.w.Now = f.now
+	if d.run == 0 {
+		f.sweep(d)
+	} else if r := f.run(d.run); r != nil {
+		f.close(r, d)
+	}
+	return true
 }
 
 func (f *Fold) run(id uint32) *run.Run {
