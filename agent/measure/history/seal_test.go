@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fieldpost/fieldpost/agent/measure/history"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/durable/durabletest"
 )
@@ -188,11 +189,11 @@ func TestAStoreOfBeforeIsSealedWhateverHappens(t *testing.T) {
 	}
 }
 
-// Files that were exchanged, put back from an earlier time, cut or altered cost themselves and are told.
-func TestAttackExchangedAndOlderFilesAreNoticed(t *testing.T) {
-	cfg, cat := config(t)
-	cfg.Seal = mask{}
-	for name, attack := range map[string]func(files map[string]string, closed []string, fsys durable.FS) error{
+// attack changes what lies on disk; closed are the names of the files of closed windows.
+type attack func(files map[string]string, closed []string, fsys durable.FS) error
+
+func attacks(t *testing.T, cfg history.Config, cat *catalog.Catalog) map[string]attack {
+	return map[string]attack{
 		"two exchanged": func(files map[string]string, closed []string, fsys durable.FS) error {
 			return errors.Join(durable.WriteFile(fsys, closed[0], []byte(files[closed[1]]), 0o600), durable.WriteFile(fsys, closed[1], []byte(files[closed[0]]), 0o600))
 		},
@@ -207,36 +208,52 @@ func TestAttackExchangedAndOlderFilesAreNoticed(t *testing.T) {
 		},
 		"never sealed": func(_ map[string]string, closed []string, fsys durable.FS) error {
 			open, _ := config(t)
-			return durable.WriteFile(fsys, closed[0], []byte(everything(t, filled(t, open, 3), "/m")["/m/closed/0000000000000001.win"]), 0o600)
-		},
-		"older, of the same name": func(_ map[string]string, closed []string, fsys durable.FS) error {
-			// The same store a checkpoint earlier, then gone another way: its file has the same number.
-			older := durabletest.New()
-			c := cfg
-			c.FS = older
-			s, err := history.Restore("/m", c)
-			if err != nil {
-				return err
-			}
-			no := uint64(0)
-			for range 3 { // the files' numbers are 1, 2, 3
-				for range 60 {
-					no++
-					if err := s.Fold().Apply(no, hit(cat, time.Date(2026, 1, 1, int(no), 0, 0, 0, time.UTC), 1)); err != nil {
-						return err
-					}
-				}
-				if err := s.Checkpoint(no, nil); err != nil {
-					return err
-				}
-			}
-			old, ok := everything(t, older, "/m")[closed[0]]
+			b, ok := everything(t, filled(t, open, 3), "/m")[closed[0]]
 			if !ok {
 				return fmt.Errorf("no file %s there", closed[0])
 			}
-			return durable.WriteFile(fsys, closed[0], []byte(old), 0o600)
+			return durable.WriteFile(fsys, closed[0], []byte(b), 0o600)
 		},
-	} {
+		"older, of the same name": func(_ map[string]string, closed []string, fsys durable.FS) error {
+			return older(t, cfg, cat, closed[0], fsys)
+		},
+	}
+}
+
+// older puts a file in place of the one of that name that the same site once had under it.
+func older(t *testing.T, cfg history.Config, cat *catalog.Catalog, name string, fsys durable.FS) error {
+	// The same store a checkpoint earlier, then gone another way: its file has the same number.
+	other := durabletest.New()
+	c := cfg
+	c.FS = other
+	s, err := history.Restore("/m", c)
+	if err != nil {
+		return err
+	}
+	no := uint64(0)
+	for range 3 {
+		for range 60 {
+			no++
+			if err := s.Fold().Apply(no, hit(cat, time.Date(2026, 1, 1, int(no), 0, 0, 0, time.UTC), 1)); err != nil {
+				return err
+			}
+		}
+		if err := s.Checkpoint(no, nil); err != nil {
+			return err
+		}
+	}
+	old, ok := everything(t, other, "/m")[name]
+	if !ok {
+		return fmt.Errorf("no file %s there", name)
+	}
+	return durable.WriteFile(fsys, name, []byte(old), 0o600)
+}
+
+// Files that were exchanged, put back from an earlier time, cut or altered cost themselves and are told.
+func TestAttackExchangedAndOlderFilesAreNoticed(t *testing.T) {
+	cfg, cat := config(t)
+	cfg.Seal = mask{}
+	for name, attack := range attacks(t, cfg, cat) {
 		fsys := filled(t, cfg, 3)
 		files := everything(t, fsys, "/m")
 		var closed []string
