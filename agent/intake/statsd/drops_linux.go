@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// dropped is how many datagrams the kernel had no room for in the socket's buffer. /proc/net/udp
+// dropped is how many datagrams the kernel had no room for in the socket's buffer. /proc/self/net/udp
 // tells, by the socket's inode; 0 where it does not.
 func dropped(conn *net.UDPConn) (n uint64) {
 	raw, err := conn.SyscallConn()
@@ -21,7 +21,7 @@ func dropped(conn *net.UDPConn) (n uint64) {
 		return 0
 	}
 	inode := fmt.Append(nil, st.Ino)
-	for _, path := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+	for _, path := range []string{"/proc/self/net/udp", "/proc/self/net/udp6"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue

@@ -228,7 +228,7 @@ func TestAMixedDatagram(t *testing.T) {
 	}
 }
 
-func TestNothingUndeclaredReachesTheJournal(t *testing.T) {
+func TestCanaryNothingUndeclaredReachesTheJournal(t *testing.T) {
 	d := newDoor(t)
 	d.send("shop.orders:1|c|#user:canary,outcome:canary", "canary:1|c", "shop.waiting:1|g|#pod:canary|c:canary", "shop.orders:canary|s", "_e{6,6}:canary|canary", "shop.took:1|ms|@0.5|#canary")
 	d.flushed(t)
