@@ -71,6 +71,7 @@ type view struct {
 	users  map[int][]int
 	traits map[string]map[int]told
 	known  map[string]map[int]bool
+	people map[int]bool // who is one
 }
 
 // know makes the view of a moment.
@@ -83,7 +84,7 @@ func (s *Site) view(at int64, upTo int) *view {
 	if s.known != nil && s.known.at == at && s.known.upTo == upTo {
 		return s.known
 	}
-	v := &view{site: s, at: at, upTo: upTo, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}}
+	v := &view{site: s, at: at, upTo: upTo, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}, people: map[int]bool{}}
 	for v.joined < len(s.joins) && s.joins[v.joined].rec < at && (upTo == 0 || s.joins[v.joined].sequence <= upTo) {
 		v.joined++
 	}
@@ -153,12 +154,15 @@ func (v *view) word(name string, p int) string {
 
 // isPerson: not one of those who are left out.
 func (v *view) isPerson(p int) bool {
-	for name, t := range v.site.voc.Traits {
-		if slices.Contains(t.NotPeople, v.word(name, p)) {
-			return false
+	yes, asked := v.people[p]
+	if !asked {
+		yes = true
+		for name, t := range v.site.voc.Traits {
+			yes = yes && !slices.Contains(t.NotPeople, v.word(name, p))
 		}
+		v.people[p] = yes
 	}
-	return true
+	return yes
 }
 
 // fits says whether a person fits where_user.
