@@ -46,6 +46,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/settings"
 	"github.com/fieldpost/fieldpost/agent/uplink"
 	"github.com/fieldpost/fieldpost/agent/vault"
+	"github.com/fieldpost/fieldpost/agent/wipe"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -81,8 +82,8 @@ type Agent struct {
 	clock     *intake.Clock
 	words     atomic.Pointer[intake.Vocabulary]
 	running   atomic.Bool
-	wiping    atomic.Pointer[wiping] // the state is being deleted; nil: it is not
-	virtualNS atomic.Int64           // simulated: the virtual clock, unix ns; 0 before the first event
+	wiping    atomic.Bool  // the state is being deleted
+	virtualNS atomic.Int64 // simulated: the virtual clock, unix ns; 0 before the first event
 
 	mu        sync.Mutex // guards everything below
 	moved     *sync.Cond // applied has risen
@@ -153,7 +154,7 @@ func newAgent(cfg Config) *Agent {
 
 func (a *Agent) open() (err error) {
 	dir, fsys := a.cfg.Settings.State, a.cfg.FS
-	if err := a.finishWipe(context.Background()); err != nil {
+	if err := wipe.Finish(context.Background(), a.wipe()); err != nil {
 		return err
 	}
 	if err := a.openVault(); err != nil {
@@ -406,8 +407,8 @@ func (a *Agent) Close() error {
 		a.ledger = nil
 	}
 	if a.lock != nil {
-		if a.wiping.Swap(nil) != nil {
-			errs = append(errs, a.finishWipe(context.Background()))
+		if a.wiping.Swap(false) {
+			errs = append(errs, wipe.Finish(context.Background(), a.wipe()))
 		}
 		errs = append(errs, a.lock.Close())
 		a.lock = nil

@@ -158,7 +158,7 @@ func TestWipeDestroysTheKeyFirstAndLeavesWhatItSays(t *testing.T) {
 		old := files(t, onDisk(cfg, fsys.Killed(0)))["site.key"]
 		step := max(1, fsys.Ops()/40)
 		for n := 1; n <= fsys.Ops(); n += step {
-			wiped(t, onDisk(cfg, fsys.Killed(n)), old, o, fmt.Sprintf("%s, killed after %d operations", name, n), strings.Contains(strings.Join(fsys.Log()[:n], "\n"), "to "+filepath.Join(cfg.Settings.State, wipeName)))
+			wiped(t, onDisk(cfg, fsys.Killed(n)), old, o, fmt.Sprintf("%s, killed after %d operations", name, n), strings.Contains(strings.Join(fsys.Log()[:n], "\n"), "to "+filepath.Join(cfg.Settings.State, "wiping.json")))
 		}
 		wiped(t, onDisk(cfg, fsys.Clone()), old, o, name, true)
 	}
@@ -192,7 +192,7 @@ func wiped(t *testing.T, cfg Config, key []byte, o control.WipeOrder, name strin
 		t.Errorf("%s: %d events and %d records are still known", name, n, a.applied)
 	}
 	all := files(t, cfg)
-	if got := named(all, "canary", "alias-0"); len(got) > 0 || all[wipeName] != nil {
+	if got := named(all, "canary", "alias-0"); len(got) > 0 || all["wiping.json"] != nil {
 		t.Errorf("%s: left: %v", name, got)
 	}
 	if len(all["site.key"]) == 0 || string(all["site.key"]) == string(key) {

@@ -289,7 +289,7 @@ func (a *Agent) tick(ctx context.Context) error {
 func (a *Agent) checkpoint() (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.store == nil || a.wiping.Load() != nil {
+	if a.store == nil || a.wiping.Load() {
 		return nil
 	}
 	defer func() { a.unsaved = err }()
