@@ -2,6 +2,7 @@ package egress
 
 import (
 	"os"
+	"reflect"
 	"testing"
 	"time"
 
@@ -27,8 +28,10 @@ func forge(t testing.TB) *catalog.Catalog {
 
 type fixed struct{ known, active int }
 
-func (f fixed) Known() int   { return f.known }
-func (f fixed) Users28() int { return f.active }
+func (f fixed) Known() int                    { return f.known }
+func (f fixed) Users28() int                  { return f.active }
+func (f fixed) Users84() int                  { return f.known }
+func (f fixed) Holders(string) map[string]int { return map[string]int{"contributor": f.known} }
 
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
@@ -50,7 +53,7 @@ func window(c *catalog.Catalog, id string, g report.Grain, v float64) Window {
 }
 
 func gate(known, active int, p Policy) *Gate {
-	g := New(time.UTC)
+	g := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return p.Accepted }})
 	g.Begin(monday, p, fixed{known, active})
 	return g
 }
@@ -66,7 +69,7 @@ func TestAboutPeopleOnlyTheWeeklyTotalLeaves(t *testing.T) {
 				continue
 			}
 			for _, grain := range m.Grains() {
-				cells, leave := g.Judge(window(c, m.ID, grain, 42), p)
+				cells, leave := judge(t, g, window(c, m.ID, grain, 42), p)
 				if grain != report.Week && grain != report.Block4w && leave {
 					t.Errorf("%s %s: a %s window leaves", level, m.ID, grain)
 				}
@@ -101,12 +104,12 @@ func TestNonInterferenceTheFormNeverDependsOnTheValue(t *testing.T) {
 		grain := rapid.SampledFrom(m.Grains()).Draw(t, "grain")
 		g := gate(people, people, p)
 		a, b := rapid.IntRange(0, 500).Draw(t, "a"), rapid.IntRange(0, 500).Draw(t, "b")
-		x, lx := g.Judge(window(c, m.ID, grain, float64(a)), p)
+		x, lx := judge(t, g, window(c, m.ID, grain, float64(a)), p)
 		empty := window(c, m.ID, grain, float64(b))
 		if rapid.Bool().Draw(t, "nothing happened") {
 			empty.Cells = nil
 		}
-		y, ly := g.Judge(empty, p)
+		y, ly := judge(t, g, empty, p)
 		if lx != ly || lx && len(x) != len(y) {
 			t.Fatalf("%s %s: %d cells for %d, %d for %d", m.ID, grain, len(x), a, len(y), b)
 		}
@@ -143,7 +146,7 @@ func TestSubsetOfConsent(t *testing.T) {
 		for i := range c.Measures {
 			m := &c.Measures[i]
 			for _, grain := range m.Grains() {
-				if cells, leave := g.Judge(window(c, m.ID, grain, 7), p); leave {
+				if cells, leave := judge(t, g, window(c, m.ID, grain, 7), p); leave {
 					t.Errorf("%s: %s %s leaves %d cells", name, m.ID, grain, len(cells))
 				}
 			}
@@ -159,9 +162,9 @@ func TestTrafficAtASmallSiteLeavesPerDay(t *testing.T) {
 		hour   bool
 	}{{19, false}, {20, true}} {
 		g := gate(100, x.active, p)
-		_, hour := g.Judge(window(c, "requests", report.Hour, 5), p)
-		_, day := g.Judge(window(c, "requests", report.Day, 5), p)
-		_, five := g.Judge(window(c, "requests", report.FiveMinutes, 5), p)
+		_, hour := judge(t, g, window(c, "requests", report.Hour, 5), p)
+		_, day := judge(t, g, window(c, "requests", report.Day, 5), p)
+		_, five := judge(t, g, window(c, "requests", report.FiveMinutes, 5), p)
 		if hour != x.hour || day == x.hour || five {
 			t.Errorf("%d users: 5m %v, hour %v, day %v", x.active, five, hour, day)
 		}
@@ -173,18 +176,18 @@ func TestANumberNamedLaterCountsAtOnceOnlyIfNothingWasTold(t *testing.T) {
 	p := policy(c, exchange.Aggregate, 0)
 	g := gate(0, 0, p)
 	w := window(c, "people", report.Week, 30)
-	if cells, _ := g.Judge(w, p); cells[0].Reason != GroupTooSmall {
+	if cells, _ := judge(t, g, w, p); cells[0].Reason != GroupTooSmall {
 		t.Fatalf("%+v", cells[0])
 	}
 	p.People = 100
-	g.Name(monday, p)
-	cells, _ := g.Judge(w, p)
+	g.Name(monday, p, fixed{})
+	cells, _ := judge(t, g, w, p)
 	if cells[0].Form != report.Exact || cells[0].Lo != 30 {
 		t.Fatalf("%+v", cells[0])
 	}
 	p.People = 50 // told with 100 already: fixed for the block
-	g.Name(monday, p)
-	if again, _ := g.Judge(w, p); again[0].Lo != cells[0].Lo || g.block(monday).Size != 100 {
+	g.Name(monday, p, fixed{})
+	if again, _ := judge(t, g, w, p); again[0].Lo != cells[0].Lo || g.block(monday).Size != 100 {
 		t.Errorf("%+v, size %d", again[0], g.block(monday).Size)
 	}
 }
@@ -197,8 +200,16 @@ func TestSaveLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := New(time.UTC)
-	if err := h.Load(b); err != nil || h.block(monday) != g.block(monday) {
+	h := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
+	if err := h.Load(b); err != nil || !reflect.DeepEqual(h.block(monday), g.block(monday)) {
 		t.Errorf("%v: %+v, want %+v", err, h.block(monday), g.block(monday))
 	}
+}
+
+func judge(t interface{ Fatal(...any) }, g *Gate, w Window, p Policy) ([]Ruled, bool) {
+	cells, leave, err := g.Judge(w, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cells, leave
 }

@@ -218,12 +218,12 @@ func (s *System) keep(v Var, a Interval) bool {
 	return true
 }
 
-// near is the protected numbers that share a relation with one that was touched.
+// near is the protected numbers in rings that share a relation with one that was touched.
 func (s *System) near(touched []Var) (out []Var) {
 	for _, t := range touched {
 		for _, c := range s.uses[t] {
 			for _, x := range s.cons[c].terms {
-				if s.least[x.Var] > 0 {
+				if s.least[x.Var] > 0 && s.rings[x.Var] {
 					out = append(out, x.Var)
 				}
 			}

@@ -31,6 +31,7 @@ type System struct {
 	least  []int32 // for protected numbers: the least a known one may be; 0: not protected
 	group  []Var   // the number it is a part of; None: none
 	uses   [][]int32
+	rings  []bool  // its relations go round in a ring: propagation alone may see too little
 
 	cons    []constraint
 	settled int // relations before it were looked at
@@ -69,6 +70,7 @@ func (s *System) Number(lo, hi int64) Var {
 	s.least = append(s.least, 0)
 	s.group = append(s.group, None)
 	s.uses = append(s.uses, nil)
+	s.rings = append(s.rings, false)
 	s.isNew = append(s.isNew, false)
 	return v
 }
@@ -78,6 +80,15 @@ func (s *System) Number(lo, hi int64) Var {
 func (s *System) Protect(v, group Var, least int) {
 	s.least[v] = max(s.least[v], int32(least))
 	s.group[v] = group
+}
+
+// Ring says that relations between these numbers go round in rings, so that what follows for them has to be found by
+// probing. Where relations form a tree, propagation is exact (Freuder, A Sufficient Condition for
+// Backtrack-Free Search, 1982).
+func (s *System) Ring(vs ...Var) {
+	for _, v := range vs {
+		s.rings[v] = true
+	}
 }
 
 // Protected reports whether v is protected.

@@ -26,6 +26,7 @@ type sight struct {
 	gamma []float64
 	lo    [][]float64 // exact cells without the person
 	hi    [][]float64 // and with
+	moved []moved
 }
 
 func sightOf(r release) sight {
@@ -56,22 +57,38 @@ func sightOf(r release) sight {
 	return s
 }
 
-func (s sight) evidence(cells []report.Cell) (sum float64) {
-	seen := make(map[report.Series]float64, len(cells))
-	for _, c := range cells {
-		if c.Form == report.Noised {
-			seen[c.Series] = c.Lo
+func (s *sight) evidence(cells []report.Cell) (sum float64) {
+	if s.moved == nil { // cells come in the same order every time
+		at := map[report.Series]int{}
+		for i, c := range cells {
+			at[c.Series] = i
 		}
-	}
-	for i, f := range s.plan.Families {
-		for j, c := range f.Cells {
-			if s.lo[i][j] != s.hi[i][j] {
-				x := c.Exact(func(k report.Series) float64 { return seen[k] })
-				sum += s.gamma[i] * (math.Abs(x-s.lo[i][j]) - math.Abs(x-s.hi[i][j]))
+		for i, f := range s.plan.Families {
+			for j, c := range f.Cells {
+				if s.lo[i][j] != s.hi[i][j] {
+					m := moved{gamma: s.gamma[i], lo: s.lo[i][j], hi: s.hi[i][j], plus: at[c.Plus], minus: -1}
+					if c.Less {
+						m.minus = at[c.Minus]
+					}
+					s.moved = append(s.moved, m)
+				}
 			}
 		}
 	}
+	for _, m := range s.moved {
+		x := cells[m.plus].Lo
+		if m.minus >= 0 {
+			x -= cells[m.minus].Lo
+		}
+		sum += m.gamma * (math.Abs(x-m.lo) - math.Abs(x-m.hi))
+	}
 	return sum
+}
+
+// moved is a cell that the person changes, and where its figures stand.
+type moved struct {
+	gamma, lo, hi float64
+	plus, minus   int
 }
 
 // observe draws runs times at one of the two sites and gives the attacker's evidence, and what the ledger says was spent.

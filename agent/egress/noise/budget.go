@@ -68,8 +68,8 @@ func (b *Budget) fits(level string, m *catalog.Measure, block int64, amount uint
 }
 
 func (b *Budget) spend(s Spending) {
-	at, _ := slices.BinarySearchFunc(b.spent, s, Spending.compare)
-	b.spent = slices.Insert(b.spent, at, s)
+	b.spent = append(b.spent, s)
+	slices.SortFunc(b.spent, Spending.compare)
 }
 
 func (s Spending) compare(o Spending) int {
@@ -79,18 +79,19 @@ func (s Spending) compare(o Spending) int {
 // foldOld sums up what was spent in blocks before day.
 func (b *Budget) foldOld(day int64) {
 	old := map[[2]string]int64{}
-	kept := slices.DeleteFunc(slices.Clone(b.spent), func(s Spending) bool {
+	all := b.spent
+	b.spent = nil
+	for _, s := range all {
 		if s.Block >= day {
-			return false
+			b.spent = append(b.spent, s)
+		} else {
+			old[[2]string{s.Level, s.Measure}] += s.Milli
 		}
-		old[[2]string{s.Level, s.Measure}] += s.Milli
-		return true
-	})
-	for k, n := range old {
-		kept = append(kept, Spending{Level: k[0], Measure: k[1], Block: -1, Milli: n})
 	}
-	slices.SortFunc(kept, Spending.compare)
-	b.spent = kept
+	for k, n := range old {
+		b.spent = append(b.spent, Spending{Level: k[0], Measure: k[1], Block: -1, Milli: n})
+	}
+	slices.SortFunc(b.spent, Spending.compare)
 }
 
 // Spent is every spending, oldest block first: what ledger, console and audit show.

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -18,20 +17,27 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
+const file = `catalog: t
+version: 1
+vendor: V
+events: {e: {match: E}, f: {match: F}, g: {match: G}}
+traits: {role: {values: [contributor, maintainer]}}
+measures:
+  - {id: people, kind: active_users, events: [e], by: [role], pool: true, category: usage, question: q, purpose: p, owner: o, retention: forever}
+  - {id: way, kind: funnel, steps: [{id: a, event: e}, {id: b, event: f}, {id: c, event: g}], window: 48h, pool: true, category: usage, question: q, purpose: p, owner: o, retention: forever}
+  - {id: kept, kind: retention, events: [e], category: usage, question: q, purpose: p, owner: o, retention: forever}
+  - {id: sticky, kind: stickiness, events: [e], category: usage, question: q, purpose: p, owner: o, retention: forever}
+  - {id: uses, kind: adoption, events: [e, f, g], features: {f: {events: [e]}, g: {events: [f]}, h: {events: [g]}}, category: usage, question: q, purpose: p, owner: o, retention: forever}
+  - {id: seats, kind: seats, events: [e], category: usage, question: q, purpose: p, owner: o, retention: forever}
+  - {id: events, kind: count, events: [e], category: usage, question: q, purpose: p, owner: o, retention: forever}
+`
+
 func vendor() *catalog.Catalog {
-	steps := []catalog.Step{{ID: "a", Event: "e"}, {ID: "b", Event: "e"}, {ID: "c", Event: "e"}}
-	return &catalog.Catalog{
-		Events: []catalog.Event{{ID: "e"}},
-		Traits: []catalog.Property{{Name: "role", Values: []string{"contributor", "maintainer"}}},
-		Measures: []catalog.Measure{
-			{ID: "people", Kind: catalog.ActiveUsers, Subject: catalog.Person, Events: []string{"e"}, By: [][]string{{"role"}}, Pool: true},
-			{ID: "way", Kind: catalog.Funnel, Subject: catalog.Person, Steps: steps, Window: 48 * time.Hour, Entry: "first", Pool: true},
-			{ID: "kept", Kind: catalog.Retention, Subject: catalog.Person, Events: []string{"e"}},
-			{ID: "sticky", Kind: catalog.Stickiness, Subject: catalog.Person, Events: []string{"e"}},
-			{ID: "uses", Kind: catalog.Adoption, Subject: catalog.Person, Uses: 2, Features: []catalog.Feature{{ID: "f"}, {ID: "g"}, {ID: "h"}}},
-			{ID: "seats", Kind: catalog.Seats, Subject: catalog.Person, Events: []string{"e"}},
-			{ID: "events", Kind: catalog.Count, Subject: catalog.Person, Events: []string{"e"}},
-		}}
+	c, err := catalog.Parse([]byte(file))
+	if err != nil {
+		panic(err)
+	}
+	return c
 }
 
 var block = report.CivilStart(report.Block12w, 20_000)

@@ -168,6 +168,7 @@ func (m *Model) life(b *block, i int, role int16, now, before, group audit.Var) 
 		b.vars[key{isLifecycle, int16(i), role, int16(n)}] = v
 		all[n] = v
 	}
+	m.ring(append(all[:], now, before)...)
 	m.sum(all[lifeGained], all[lifeNew], all[lifeResurrected])
 	m.sum(now, all[lifeGained], all[lifeRetained])
 	m.sum(before, all[lifeRetained], all[lifeDormant])
@@ -228,6 +229,9 @@ func (m *Model) addDays(b *block, i int, pop, group audit.Var) {
 		m.sum(bins[n], parts...)
 	}
 	m.sum(pop, bins[:]...)
+	if weekly {
+		m.ring(append(bins[:], pop)...)
+	}
 	for w, parts := range byWeeks {
 		if len(parts) > 0 {
 			m.sum(b.vars[key{isWeeks, 0, everybody, int16(w)}], parts...)
@@ -316,6 +320,7 @@ func (m *Model) addFunnel(b *block, i int, ms *catalog.Measure, pop, group audit
 			parts = append(parts, m.inside(b, k(isStep, int16(r), n), whole, b.group[r]))
 		}
 		m.sum(b.vars[k(isStep, everybody, n)], parts...)
+		m.ring(append(parts, b.vars[k(isStep, everybody, n)])...)
 	}
 }
 

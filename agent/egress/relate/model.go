@@ -150,6 +150,10 @@ func (m *Model) sum(total audit.Var, parts ...audit.Var) {
 	m.each(func(s *audit.System) { s.Sum(total, parts...) })
 }
 
+func (m *Model) ring(vs ...audit.Var) {
+	m.each(func(s *audit.System) { s.Ring(vs...) })
+}
+
 func (m *Model) atMost(terms ...audit.Term) {
 	m.each(func(s *audit.System) { s.AtMost(slices.Clone(terms)...) })
 }
@@ -224,6 +228,7 @@ func (m *Model) addSet(b *block, i int) {
 		parts = append(parts, x)
 	}
 	m.sum(v, parts...)
+	m.ring(append(parts, v)...)
 }
 
 // relateSet places a set within its parent and its children within it.
@@ -273,6 +278,7 @@ func (m *Model) addWeeks(b *block) {
 		terms = append(terms, audit.Term{Var: w[i], Factor: -1})
 	}
 	m.atMost(terms...)
+	m.ring(append(w[:], root)...)
 	if b.plan.weeks {
 		m.addWeekCounts(b, root, w)
 	}
