@@ -311,7 +311,7 @@ func (g *Gate) blockAt(start int64) group {
 func (g *Gate) sizes(p *relate.Plan) func(start int64) relate.Sizes {
 	return func(start int64) relate.Sizes {
 		n := g.blockAt(start)
-		if own, ok := g.groups[start]; ok && !own.Used {
+		if own, ok := g.groups[start]; ok && !own.Used && n.Size >= minGroup {
 			own.Used = true
 			g.groups[start] = own
 		}

@@ -3,6 +3,7 @@ package egress
 import (
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,30 +59,31 @@ func gate(known, active int, p Policy) *Gate {
 	return g
 }
 
-func TestAboutPeopleOnlyTheWeeklyTotalLeaves(t *testing.T) {
-	c := forge(t)
+// Of people nothing leaves but weeks of the site's total and of counts, blocks of four weeks, what looks back 28 days
+// on a block's last day, and cohorts of twelve weeks.
+func TestOnlyTheWindowsOfPRIVACYLeave(t *testing.T) {
+	c := simulated(t)
 	for _, level := range []exchange.Level{exchange.Aggregate, exchange.Totals} {
 		p := policy(c, level, 100)
-		g := gate(100, 100, p)
 		for i := range c.Measures {
 			m := &c.Measures[i]
-			if m.Subject != catalog.Person {
-				continue
-			}
 			for _, grain := range m.Grains() {
-				cells, leave := judge(t, g, window(c, m.ID, grain, 42), p)
-				if grain != report.Week && grain != report.Block4w && leave {
-					t.Errorf("%s %s: a %s window leaves", level, m.ID, grain)
-				}
-				if !leave {
-					continue
-				}
-				for _, x := range cells {
-					told := x.Form != report.Suppressed
-					total := x.Breakdown == 0 && len(m.Where) == 0 && (i == firstTotal(c) || m.Kind == catalog.Count)
-					may := total && (level == exchange.Totals || grain == report.Week && i == firstTotal(c))
-					if told != may {
-						t.Errorf("%s %s %s breakdown %d: told %v, may %v", level, m.ID, grain, x.Breakdown, told, may)
+				for shift := range int64(28) {
+					g := gate(100, 100, p)
+					w := window(c, m.ID, grain, 42)
+					if grain == report.Rolling28 {
+						w.Start += shift
+					} else if shift > 0 {
+						break
+					}
+					_, leave := judge(t, g, w, p)
+					may := grain == report.Block4w || grain == report.Week && m.ID == "people" || grain == report.Block12w && m.Kind == catalog.Retention ||
+						grain == report.Rolling28 && m.Kind != catalog.ActiveUsers && report.CivilStart(report.Block4w, w.Start)+27 == w.Start
+					if m.LeavesAt() != report.Block4w && grain == report.Block4w {
+						may = false
+					}
+					if leave != may {
+						t.Errorf("%s: %s %s %d: leaves %v, may %v", level, m.ID, grain, w.Start, leave, may)
 					}
 				}
 			}
@@ -89,43 +91,44 @@ func TestAboutPeopleOnlyTheWeeklyTotalLeaves(t *testing.T) {
 	}
 }
 
-// The rulings, forms and reasons of a window are the same whatever was measured in it, but for
-// which answer of the book it gets.
 func TestNonInterferenceTheFormNeverDependsOnTheValue(t *testing.T) {
-	c := forge(t)
+	c := simulated(t)
 	rapid.Check(t, func(t *rapid.T) {
 		people := rapid.IntRange(0, 400).Draw(t, "people")
 		p := policy(c, rapid.SampledFrom([]exchange.Level{exchange.Aggregate, exchange.Totals}).Draw(t, "level"), people)
 		i := rapid.IntRange(0, len(c.Measures)-1).Draw(t, "measure")
 		m := &c.Measures[i]
-		if m.Subject != catalog.Person {
-			return
-		}
-		grain := rapid.SampledFrom(m.Grains()).Draw(t, "grain")
-		g := gate(people, people, p)
+		grain := m.LeavesAt()
 		a, b := rapid.IntRange(0, 500).Draw(t, "a"), rapid.IntRange(0, 500).Draw(t, "b")
-		x, lx := judge(t, g, window(c, m.ID, grain, float64(a)), p)
-		empty := window(c, m.ID, grain, float64(b))
-		if rapid.Bool().Draw(t, "nothing happened") {
-			empty.Cells = nil
+		w := window(c, m.ID, grain, float64(a))
+		if grain == report.Rolling28 {
+			w.Start = report.CivilStart(report.Block4w, w.Start) + 27
 		}
-		y, ly := judge(t, g, empty, p)
-		if lx != ly || lx && len(x) != len(y) {
+		x, lx := judge(t, gate(people, people, p), w, p)
+		other := window(c, m.ID, grain, float64(b))
+		other.Start = w.Start
+		if m.Kind != catalog.Retention && people >= minGroup && rapid.Bool().Draw(t, "nothing happened") {
+			other.Cells = nil
+		}
+		y, ly := judge(t, gate(people, people, p), other, p)
+		if lx != ly || len(x) != len(y) {
 			t.Fatalf("%s %s: %d cells for %d, %d for %d", m.ID, grain, len(x), a, len(y), b)
 		}
-		if !lx {
+		if !lx || people < minGroup || p.level(m).AtLeast(exchange.Totals) {
 			return
 		}
+		// The first figure was judged knowing nothing: its book is the same whatever happened.
 		for k := range x {
-			bookish := func(f report.Form) report.Form { // both are answers of a book
-				if f == report.Band {
-					return report.Exact
-				}
-				return f
+			if x[k].Series != y[k].Series {
+				t.Fatalf("%+v and %+v", x[k], y[k])
 			}
-			if x[k].Series != y[k].Series || bookish(x[k].Form) != bookish(y[k].Form) || x[k].Reason != y[k].Reason {
-				t.Fatalf("%s %s: %+v for %d, %+v for %d", m.ID, grain, x[k], a, y[k], b)
+			if isPublic(x[k].Field) || x[k].Reason == StaysByKind {
+				continue
 			}
+			if !slices.Equal(x[k].Why.Answers, y[k].Why.Answers) || x[k].Why.Template != y[k].Why.Template {
+				t.Fatalf("%s %s: book %+v for %d, %+v for %d", m.ID, grain, x[k].Why, a, y[k].Why, b)
+			}
+			return
 		}
 	})
 }

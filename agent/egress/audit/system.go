@@ -31,7 +31,7 @@ type System struct {
 	least  []int32 // for protected numbers: the least a known one may be; 0: not protected
 	group  []Var   // the number it is a part of; None: none
 	uses   [][]int32
-	rings  []bool  // its relations go round in a ring: propagation alone may see too little
+	rings  []bool // its relations go round in a ring: propagation alone may see too little
 
 	cons    []constraint
 	settled int // relations before it were looked at

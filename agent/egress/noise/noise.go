@@ -170,8 +170,9 @@ func answer(c *catalog.Catalog, plan *shared.Plan, start int64, have drawn) []re
 		}
 	}
 	for n, b := range c.Breakdowns(m) {
+		fields := m.FieldsOf(n + 1)
 		for v1, v2 := range b.Cells() {
-			for _, f := range m.FieldsOf(n + 1) {
+			for _, f := range fields {
 				add(report.Series{Measure: s.Measure, Field: f, Grain: s.Grain, Breakdown: uint8(n + 1), V1: v1, V2: v2})
 			}
 		}

@@ -14,6 +14,8 @@ import (
 func (p *Plan) Window(m int, g report.Grain, start int64) bool {
 	ms := &p.cat.Measures[m]
 	switch {
+	case ms.Kind == catalog.Fact || ms.Kind == catalog.FirstTime:
+		return false
 	case g == report.Week:
 		return ms.Kind == catalog.ActiveUsers && p.places[m].set == p.root && p.root >= 0
 	case g == report.Rolling28:
