@@ -1,7 +1,6 @@
 package scrape
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -90,85 +89,12 @@ func TestGzipIsTakenOff(t *testing.T) {
 
 // TestS69_BadTargets: what a target does costs one failed scrape with its reason, and nothing is kept.
 func TestS69_BadTargets(t *testing.T) {
-	bomb := new(bytes.Buffer)
-	z := gzip.NewWriter(bomb)
-	line := []byte(strings.Repeat("queue_waiting{id=\"0\"} 1\n", 1000))
-	for n := 0; n < 64<<20; n += len(line) {
-		z.Write(line)
-	}
-	z.Close()
-	never := make(chan struct{})
-	defer close(never)
 	reached := false
 	away := serve(t, func(http.ResponseWriter, *http.Request) { reached = true })
-	pages := map[string]http.HandlerFunc{
-		"/hang": func(_ http.ResponseWriter, q *http.Request) {
-			select {
-			case <-never:
-			case <-q.Context().Done():
-			}
-		},
-		"/slow": func(w http.ResponseWriter, q *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			fmt.Fprint(w, "queue_waiting 1\n")
-			w.(http.Flusher).Flush()
-			<-q.Context().Done()
-		},
-		"/redirect": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, away, http.StatusFound) },
-		"/2GB": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			w.Header().Set("Content-Length", fmt.Sprint(2<<30))
-		},
-		"/endless": func(w http.ResponseWriter, q *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			for q.Context().Err() == nil {
-				if _, err := w.Write(line); err != nil {
-					return
-				}
-			}
-		},
-		"/bomb": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			w.Header().Set("Content-Encoding", "gzip")
-			w.Write(bomb.Bytes())
-		},
-		"/html": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><html><body>Sign in") },
-		"/html-as-text": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			fmt.Fprint(w, "<html><body>Sign in")
-		},
-		"/json": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, `{"queue_waiting": 1}`)
-		},
-		"/none": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = nil
-			fmt.Fprint(w, "queue_waiting 1\n")
-		},
-		"/br": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			w.Header().Set("Content-Encoding", "br")
-		},
-		"/500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
-		"/million": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			var b []byte
-			for i := range 1_000_000 {
-				b = fmt.Appendf(b[:0], "queue_waiting{a=\"%d\"} 1\n", i)
-				if _, err := w.Write(b); err != nil {
-					return
-				}
-			}
-		},
-		"/cut": func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", textType)
-			w.Header().Set("Content-Length", "1000")
-			fmt.Fprint(w, "queue_waiting 1\n")
-		},
-	}
+	pages := badPages(away)
 	url := serve(t, func(w http.ResponseWriter, q *http.Request) { pages[q.URL.Path](w, q) })
 	want := map[string]string{"/hang": Slow, "/slow": Slow, "/redirect": Redirected, "/2GB": TooLarge, "/endless": TooLarge, "/bomb": TooLarge,
-		"/html": BadType, "/html-as-text": Unreadable, "/json": BadType, "/none": BadType, "/br": BadType, "/500": BadStatus, "/million": TooLarge, "/cut": Unreachable}
+		"/html": BadType, "/html-as-html": BadType, "/html-as-text": Unreadable, "/json": BadType, "/none": BadType, "/br": BadType, "/500": BadStatus, "/million": TooLarge, "/cut": Unreachable}
 	for path := range pages {
 		var j intaketest.Journal
 		target := Target{URL: url + path}
@@ -188,6 +114,74 @@ func TestS69_BadTargets(t *testing.T) {
 	}
 	if reached {
 		t.Error("a redirect was followed")
+	}
+}
+
+// badPages are answers that are no pages, by path. away is where a redirect leads.
+func badPages(away string) map[string]http.HandlerFunc {
+	line := []byte(strings.Repeat("queue_waiting{id=\"0\"} 1\n", 1000))
+	says := func(contentType, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			if contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			fmt.Fprint(w, body)
+		}
+	}
+	return map[string]http.HandlerFunc{
+		"/hang": func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() },
+		"/slow": func(w http.ResponseWriter, q *http.Request) {
+			says(textType, "queue_waiting 1\n")(w, q)
+			w.(http.Flusher).Flush()
+			<-q.Context().Done()
+		},
+		"/redirect": func(w http.ResponseWriter, q *http.Request) { http.Redirect(w, q, away, http.StatusFound) },
+		"/2GB": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", textType)
+			w.Header().Set("Content-Length", fmt.Sprint(2<<30))
+		},
+		"/endless": func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Content-Type", textType)
+			for q.Context().Err() == nil {
+				if _, err := w.Write(line); err != nil {
+					return
+				}
+			}
+		},
+		"/bomb": func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Header().Set("Content-Type", textType)
+			z := gzip.NewWriter(w)
+			for n := 0; n < 64<<20 && q.Context().Err() == nil; n += len(line) {
+				z.Write(line)
+			}
+			z.Close()
+		},
+		"/html":         says("", "<!DOCTYPE html><html><body>Sign in"),
+		"/html-as-html": says("text/html; charset=utf-8", "<!DOCTYPE html><html><body>Sign in"),
+		"/html-as-text": says(textType, "<html><body>Sign in"),
+		"/json":         says("application/json", `{"queue_waiting": 1}`),
+		"/none":         says("", "queue_waiting 1\n"),
+		"/br": func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			says(textType, "queue_waiting 1\n")(w, q)
+		},
+		"/500": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"/million": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", textType)
+			var b []byte
+			for i := range 1_000_000 {
+				b = fmt.Appendf(b[:0], "queue_waiting{a=\"%d\"} 1\n", i)
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		},
+		"/cut": func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			says(textType, "queue_waiting 1\n")(w, q)
+		},
 	}
 }
 
