@@ -186,14 +186,18 @@ type showConsent func(*cobra.Command, func(context.Context, control.Site) (contr
 func (a *app) consentSet(show showConsent) *cobra.Command {
 	var d control.Decision
 	var from string
-	c := &cobra.Command{Use: "set CATEGORY=LEVEL …", Short: "Decide; levels are off, local, aggregate, totals",
-		Long: `Decide what is collected and what may leave, per category (inventory, sla, usage).
+	c := &cobra.Command{Use: "set CATEGORY=LEVEL …", Short: "Decide; levels are off, local, strict, aggregate, totals; of the pool off, strict",
+		Long: `Decide what is collected and what may leave, per category (inventory, sla, usage, pool).
 
   off        not collected (the default)
   local      measured and shown here, never sent
+  strict     about people only counts with noise, from 50 people on; machines exactly
   aggregate  about people only statements that hide every single one; machines exactly
   totals     as aggregate, and the site's totals of active people and events leave exactly;
              at a small site this can tell whether a particular person worked
+
+The pool is a line of its own, pool=strict or pool=off: every 12 weeks noised counts that the vendor may only
+show added up over at least 100 customers.
 
 A decision is about the catalog as it stands now; more in a later catalog stays local until you accept it.`,
 		Example: "  fieldpost-agent consent set sla=aggregate usage=totals --by j.d. --ticket CHG-2291 --people 38\n  fieldpost-agent consent set usage=off",
