@@ -307,6 +307,7 @@ func (m *Model) addFunnel(b *block, i int, ms *catalog.Measure, pop, group audit
 	}
 	m.sum(entered, parts...)
 	m.sum(step, parts[:bands-1]...)
+	m.sum(entered, step, parts[bands-1]) // follows from both, but not for one interval at a time
 	if ms.Split != b.plan.trait || ms.Split == "" || at.roles != nil || b.classes == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package relate
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/egress/audit"
@@ -14,6 +15,8 @@ type Sizes struct {
 	Roles  []int `json:"roles,omitempty"`  // by value of the plan's trait; they add up to People
 	Margin int   `json:"margin,omitempty"` // safety is tested with so many per cent fewer
 	Extra  int   `json:"extra,omitempty"`  // people that answers have shown to be there beyond the margin
+
+	minRole int // for tests on tiny sites; 0: minRole
 }
 
 // Least are the least known counts that may leave.
@@ -78,6 +81,7 @@ func (z Sizes) fewer(n int) int {
 // classes merges values that too few people have.
 func (z Sizes) classes() []class {
 	var out []class
+	minRole := cmp.Or(z.minRole, minRole)
 	other := class{value: uint16(max(0, len(z.Roles)-2))}
 	for v, n := range z.Roles {
 		if n >= minRole && v != int(other.value) {
