@@ -65,7 +65,8 @@ func env(name string, otherwise int) int {
 }
 
 // BenchmarkState lets a site of 100,000 users and 60 measures live for 190 days with a checkpoint every
-// quarter of a day, and reports what the last fortnight costs. BENCH_USERS and BENCH_DAYS make it smaller.
+// day, and reports what the last fortnight costs. BENCH_USERS, BENCH_DAYS and BENCH_EVENTS (of a
+// user on a day) make it smaller.
 func BenchmarkState(b *testing.B) {
 	cat, cfg := large(b)
 	users, days := env("BENCH_USERS", 100_000), env("BENCH_DAYS", 190)
@@ -76,7 +77,7 @@ func BenchmarkState(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		site := measuretest.Site{Users: users, Begin: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), PerUser: 5}
+		site := measuretest.Site{Users: users, Begin: time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), PerUser: env("BENCH_EVENTS", 5)}
 		no := uint64(0)
 		var closing, slice, saving []time.Duration
 		for day := range days {
@@ -97,7 +98,7 @@ func BenchmarkState(b *testing.B) {
 				if err := s.Fold().Apply(no, r); err != nil {
 					return err
 				}
-				if q := r.Received / int64(6*time.Hour); q != quarter {
+				if q := r.Received / int64(24*time.Hour); q != quarter {
 					quarter = q
 					begin := time.Now()
 					if err := s.Checkpoint(no, nil); err != nil {

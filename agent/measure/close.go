@@ -39,7 +39,7 @@ func (f *Fold) close(r *run.Run, d due) {
 // chain enters the window after the one that was closed.
 func (f *Fold) chain(r *run.Run, d due) {
 	s := &r.Spans[d.grain]
-	s.Next = calendar.Next(d.grain, d.start)
+	s.Next = f.leap(d.grain, calendar.Next(d.grain, d.start))
 	end := calendar.FirstOf(d.grain, s.Next) >= s.Until
 	if r.M.Kind == catalog.Retention {
 		end = r.CohortsEnd(s.Next)

@@ -43,6 +43,8 @@ type Fold struct {
 	ended    []rangeOf // spans of runs that are no more
 
 	plans      map[[8]byte]*plan
+	target     int64  // where Step is going
+	latest     int64  // unix ns: when something was received last
 	forgot     uint64 // how many users were forgotten since New or Load
 	needPeople bool
 	told       []uint32 // of whom the record being applied told something
@@ -154,8 +156,10 @@ func (f *Fold) Apply(no uint64, r *record.Record) error {
 	}
 	switch r.Kind {
 	case record.Request:
+		f.latest = r.Received
 		f.request(r)
 	case record.Probed:
+		f.latest = r.Received
 		if p := f.plan(r.Catalog); p != nil {
 			for i := range r.Results {
 				f.result(p, &r.Results[i])
@@ -244,6 +248,7 @@ func (f *Fold) Step(now int64) bool {
 	if now < f.now {
 		return false
 	}
+	f.target = now
 	if len(f.due) == 0 || f.due[0].at > now {
 		f.now, f.w.Now = now, now
 		return false
@@ -309,7 +314,25 @@ func (f *Fold) sweep(d due) {
 		}
 	}
 	f.userFacts()
-	f.push(due{at: f.w.Cal.Begin(d.start + 1), start: d.start + 1})
+	next := f.leap(report.Day, d.start+1)
+	f.push(due{at: f.w.Cal.Begin(next), start: next})
+}
+
+// holdMost is how long after an event some window still to close may tell of it: a cohort of 12 weeks
+// waits for its last week's 26th, and everything for its grace and a funnel's end.
+const holdMost = 400 * dayNs
+
+// leapMost is how long a silence may be of which every window is told. A clock that was at 1970 or
+// stands in 2106 makes a silence of a century, 100,000 windows of each measure; of such a one the
+// last year is told.
+const leapMost = 3 * 365 * dayNs
+
+// leap is the window of the grain to go on with, start or one long after it.
+func (f *Fold) leap(g report.Grain, start int64) int64 {
+	if begin, _ := f.w.Cal.Span(g, start); begin > f.latest+holdMost && begin < f.target-leapMost {
+		return max(start, f.w.Cal.Start(g, f.target-leapMost/3))
+	}
+	return start
 }
 
 // Accounting says what became of run.Everything() received.

@@ -77,6 +77,7 @@ func (f *Fold) save(w *wire.Writer, consent []byte) {
 	f.saveAccounting(w)
 	w.Uint(f.position)
 	w.Int(f.now)
+	w.Int(f.latest)
 	w.Int(f.w.Started)
 	w.Int(f.w.Began)
 	w.Bool(f.adopted != nil)
@@ -191,6 +192,7 @@ func (f *Fold) loadFold(r *wire.Reader, get func(key string) *wire.Reader) {
 	f.position = r.Uint()
 	f.now = r.Int()
 	f.w.Now = f.now
+	f.latest = r.Int()
 	f.w.Started = r.Int()
 	f.w.Began = r.Int()
 	if r.Bool() {
