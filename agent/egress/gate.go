@@ -201,9 +201,12 @@ func (g *Gate) Judge(w Window, p Policy) (cells []Ruled, leave bool, err error) 
 		}
 		return machineCells(w), true, nil
 	}
-	noised, err := g.noised(w, m, p)
+	noised, alone, err := g.noised(w, m, p)
 	if err != nil {
 		return nil, false, err
+	}
+	if alone && p.level(m) != exchange.Strict {
+		return noised, len(noised) > 0, nil
 	}
 	if p.level(m) == exchange.Strict {
 		noised = append(noised, g.public(w, m, why)...)
@@ -324,30 +327,32 @@ func (g *Gate) sizes(p *relate.Plan) func(start int64) relate.Sizes {
 }
 
 // noised is what leaves of a window with noise: at the level strict, and for the pool.
-func (g *Gate) noised(w Window, m *catalog.Measure, p Policy) ([]Ruled, error) {
+// alone says that nothing else of this very window leaves.
+func (g *Gate) noised(w Window, m *catalog.Measure, p Policy) (out []Ruled, alone bool, err error) {
 	if p.Statement == nil {
-		return nil, nil
+		return nil, false, nil
 	}
-	var out []Ruled
+	var taken noise.Window // by the pool
 	for _, x := range []struct {
 		level string
 		d     exchange.Decision
 	}{{shared.Pool, p.Statement.EffectivePool(m, p.Accepted)}, {shared.Strict, p.Statement.Effective(m, p.Accepted)}} {
-		if x.d.Level != exchange.Strict || len(out) > 0 {
+		if x.d.Level != exchange.Strict {
 			continue
 		}
 		nw := noise.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
 		grain, start, ok := noise.Released(nw, x.level)
-		if !ok {
+		if !ok || grain == taken.Grain && start == taken.Start {
 			continue
 		}
 		begin, _ := report.WindowTimes(grain, start, g.cfg.Zone)
 		if begin.Unix() < x.d.From {
 			continue
 		}
+		taken = noise.Window{Grain: grain, Start: start}
 		cells, done, err := g.drawer.Draw(nw, x.level, g.block(begin).Size)
 		if err != nil {
-			return nil, fmt.Errorf("drawing noise for %s: %w", m.ID, err)
+			return nil, false, fmt.Errorf("drawing noise for %s: %w", m.ID, err)
 		}
 		for _, c := range cells {
 			if done {
@@ -359,7 +364,7 @@ func (g *Gate) noised(w Window, m *catalog.Measure, p Policy) ([]Ruled, error) {
 			}
 		}
 	}
-	return out, nil
+	return out, taken.Grain == w.Grain && taken.Start == w.Start && taken.Grain != 0, nil
 }
 
 // Spent is what noise has cost so far.

@@ -235,6 +235,15 @@ func (u *used) measure(cat *catalog.Catalog, m *catalog.Measure) {
 	for _, c := range m.WhereUser {
 		u.trait(c.Property)
 	}
+	u.ways(cat, m)
+	for _, n := range []string{m.X, m.Y} {
+		if n != "" {
+			names = append(names, n)
+		}
+	}
+	if m.Arm != "" {
+		names = append(names, u.dimension(cat, m, m.Arm))
+	}
 	for _, id := range m.Events {
 		u.event(id, names)
 		u.people = u.people || m.Subject == catalog.Person || m.Subject == ""
@@ -248,6 +257,51 @@ func (u *used) measure(cat *catalog.Catalog, m *catalog.Measure) {
 		}
 	}
 	u.from(m.From)
+}
+
+// ways are what funnels, transitions, adoption and seats read beside the measure's own events.
+func (u *used) ways(cat *catalog.Catalog, m *catalog.Measure) {
+	step := func(event string, where []catalog.Clause, also ...string) {
+		for _, c := range where {
+			also = append(also, c.Property)
+		}
+		u.event(event, also)
+		u.people = true
+	}
+	var also []string
+	if m.Correlate != "" {
+		also = append(also, m.Correlate)
+	}
+	if m.Split != "" {
+		also = append(also, u.dimension(cat, m, m.Split))
+	}
+	for _, s := range m.Steps {
+		step(s.Event, s.Where, also...)
+	}
+	if m.Before != nil {
+		step(m.Before.Event, m.Before.Where, also...)
+	}
+	for _, f := range m.Features {
+		for _, id := range f.Events {
+			step(id, f.Where)
+		}
+	}
+	for _, c := range m.Eligible {
+		u.trait(c.Property)
+	}
+	for _, name := range []string{m.Purchased, m.Assigned} {
+		if name != "" {
+			u.groupTraits[name], u.groups = true, true
+		}
+	}
+}
+
+// dimension notes a dimension that may be a trait and gives its name.
+func (u *used) dimension(cat *catalog.Catalog, m *catalog.Measure, name string) string {
+	if p, trait := cat.Dimension(m, name); p != nil && trait {
+		u.trait(name)
+	}
+	return name
 }
 
 func (u *used) selector(m *catalog.Measure, s *catalog.Selector) {

@@ -251,7 +251,7 @@ func (m *Measure) check(c report.Cell) error {
 	switch {
 	case !slices.Contains(m.FieldsOf(int(c.Breakdown)), c.Field):
 		return strict.Coded(strict.CodeBadCell, "%s (%s) has no %s", m.ID, m.Kind, c.Field)
-	case !m.HasGrain(c.Grain):
+	case !m.HasGrain(c.Grain) && !(m.Pool && c.Grain == report.Block12w):
 		return strict.Coded(strict.CodeBadCell, "%s (%s) has no windows of a %s", m.ID, m.Kind, c.Grain)
 	case !aligned(c.Grain, c.Start):
 		return strict.Coded(strict.CodeBadCell, "%s: no %s begins at %d", m.ID, c.Grain, c.Start)
