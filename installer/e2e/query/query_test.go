@@ -91,11 +91,17 @@ func (s *site) replay(r recording) {
 	s.accounts, s.now = res.Events, res.Now
 }
 
-// figures holds every line of every query against the oracle's.
-func (s *site) figures(o *oracle.Site, measures []oracle.Measure, y *tally) {
+// figures holds every line of every query against the oracle's. Of measures with six grains each site is
+// asked for two, turn by turn, so that every grain and breakdown is asked for at many of them: a
+// query is a process. FIELDPOST_ALL=1 asks every site for everything; the fold itself answers for all
+// grains in the oracle's own tests.
+func (s *site) figures(o *oracle.Site, measures []oracle.Measure, turn int, y *tally) {
 	s.t.Helper()
 	for _, m := range measures {
-		for _, grain := range m.Grains() {
+		for g, grain := range m.Grains() {
+			if len(m.Grains()) == 6 && (g+turn)%3 != 0 && os.Getenv("FIELDPOST_ALL") == "" {
+				continue
+			}
 			for _, by := range append([][]string{nil}, m.Breakdowns()...) {
 				query := []string{"--measure", m.ID, "--grain", grain}
 				if by != nil {
@@ -242,7 +248,7 @@ func TestExactFiguresOfEveryInstallation(t *testing.T) {
 				if s.accounts.Received != uint64(in.Events) {
 					t.Errorf("%d received, the index says %d", s.accounts.Received, in.Events)
 				}
-				s.figures(o, oracle.ForgeMeasures(), &y)
+				s.figures(o, oracle.ForgeMeasures(), i, &y)
 			})
 		}
 	})
@@ -281,7 +287,7 @@ func TestExactFiguresOfInventedInstallations(t *testing.T) {
 					t.Errorf("the clock stands at %s, not at midnight of %s", s.now, until)
 				}
 				s.accounting(o)
-				s.figures(o, oracle.RichMeasures(), &y)
+				s.figures(o, oracle.RichMeasures(), i, &y)
 				for _, reason := range []string{"unknown_event", "over_limit_value", "duplicate", "late", "measured"} {
 					if o.Reasons[reason] == 0 {
 						t.Errorf("no event is %s", reason)
@@ -307,7 +313,7 @@ func TestExactStickinessByTheSitesWorkingDays(t *testing.T) {
 		t.Fatal(err)
 	}
 	var y tally
-	replayed(t, r).figures(o, slices.DeleteFunc(oracle.RichMeasures(), func(m oracle.Measure) bool { return m.Kind != "stickiness" }), &y)
+	replayed(t, r).figures(o, slices.DeleteFunc(oracle.RichMeasures(), func(m oracle.Measure) bool { return m.Kind != "stickiness" }), 0, &y)
 	if y.lines["stickiness"] < 60 {
 		t.Errorf("only %d lines were compared", y.lines["stickiness"])
 	}
@@ -323,7 +329,7 @@ func TestAReplayGoesOnWhereItStoppedExactly(t *testing.T) {
 	o := read(t, recorded(t, "oklog", "oklog"), oracle.Forge(), time.UTC, until, half)
 	s.accounting(o)
 	var y tally
-	s.figures(o, oracle.ForgeMeasures(), &y)
+	s.figures(o, oracle.ForgeMeasures(), 0, &y)
 	y.print(t)
 }
 
