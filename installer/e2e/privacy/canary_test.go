@@ -13,7 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fieldpost/fieldpost/agent/vault"
 	"github.com/fieldpost/fieldpost/protocol/batch"
+	"github.com/fieldpost/fieldpost/protocol/durable"
 )
 
 // canaries are marked words, one for each place of an input, in letters that no encoding but base64
@@ -102,11 +104,17 @@ func (c *canaries) seen(low []byte) map[string]bool {
 	return out
 }
 
-// state hunts through a state directory. Only users' ids may be in it, and only in the journal and in
-// what is measured; and in the consent and the ledger what the customer wrote about its own decision.
+// state hunts through a state directory: nothing lies open in it but what the customer wrote about its own
+// decision. Then it opens what is sealed with the site key: there are users' ids and nothing else, in the journal and
+// in what is measured.
 func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	key, err := vault.Open(vault.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := key.Files("measure")
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -115,23 +123,49 @@ func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []strin
 			return err
 		}
 		name, _ := filepath.Rel(dir, path)
+		name = filepath.ToSlash(name)
 		c.hunt(t, "the name of a file", []byte(name))
-		switch room, _, _ := strings.Cut(filepath.ToSlash(name), "/"); room {
-		case "journal":
-			inJournal = append(inJournal, c.hunt(t, name, data, "user:")...)
-		case "measure":
-			inMeasure = append(inMeasure, c.hunt(t, name, data, "user:")...)
-		case "consent", "ledger":
+		room, within, _ := strings.Cut(name, "/")
+		switch {
+		case room == "consent" || room == "ledger":
 			c.hunt(t, name, data, "decision:")
 		default:
 			c.hunt(t, name, data)
+		}
+		if room == "measure" {
+			open, err := sealed.Open(within, data)
+			if err != nil {
+				return err
+			}
+			inMeasure = append(inMeasure, c.hunt(t, name, open, "user:")...)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inJournal, inMeasure
+	return c.journal(t, filepath.Join(dir, "journal"), key.Records("journal")), inMeasure
+}
+
+// journal hunts through the records of a journal, if there is one.
+func (c *canaries) journal(t *testing.T, dir string, sealed *vault.Records) (found []string) {
+	t.Helper()
+	if _, err := os.Stat(dir); err != nil {
+		return nil // a simulated state has none
+	}
+	log, err := durable.Open(dir, durable.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if err := log.Read(0, func(no uint64, payload []byte) error {
+		open, err := sealed.Open(no, nil, payload)
+		found = append(found, c.hunt(t, fmt.Sprint("journal record ", no), open, "user:")...)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // batches hunts through batches, inflated and decoded.
