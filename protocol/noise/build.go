@@ -27,7 +27,7 @@ func (b *builder) build() bool {
 		}
 		b.people(b.m.Fields(), most)
 	case catalog.Retention:
-		b.retention()
+		b.retention(pool)
 	case catalog.Funnel:
 		return b.funnel(pool)
 	case catalog.Adoption:
@@ -120,14 +120,15 @@ func (b *builder) people(fields []report.Field, most int) {
 	}
 }
 
-// retention: of a cohort a user is either still active in the week kept or not.
-func (b *builder) retention() {
-	size, kept := b.series(report.Value, 0, 0, 0), b.series(report.Value, 1, keptOffset-1, 0)
-	fam := b.family("still active", 1)
-	not := b.cell(fam, size, kept)
-	yes := b.cell(fam, kept)
-	b.figure(size, fam, not, yes)
-	b.figure(kept, fam, yes)
+// retention: size and kept week are two families, not the two halves of one: they are counted four weeks apart, and who
+// became a person in between (not_people, where_user, createdAt) is in the second without having been in the
+// first. The pool spends all of its ε on the week.
+func (b *builder) retention(pool bool) {
+	if !pool {
+		b.alone("size", report.Value)
+	}
+	kept, fam := b.series(report.Value, 1, keptOffset-1, 0), b.family("still active", 1)
+	b.figure(kept, fam, b.cell(fam, kept))
 }
 
 // funnel: every entry reached exactly one step last, ended in exactly one band and had one value of the split.

@@ -2,7 +2,8 @@
 // measure can have it at the levels strict and pool, of which disjoint cells they are made, how much of
 // a user's privacy budget ε each spends, and how far a figure or a sum of figures can be off.
 //
-// The guarantee is differential privacy (Dwork, McSherry, Nissim, Smith 2006) for a user: whoever sees all that
+// The guarantee is differential privacy (Dwork, McSherry, Nissim, Smith 2006) for a user (who uses two ids that were
+// not joined yet is two): whoever sees all that
 // a measure tells of a block cannot tell two sites apart, of which one has a user more, by more than the
 // factor exp(ε), whatever else is known. The mechanism is the two-sided geometric one, see Params.
 //
@@ -17,7 +18,7 @@
 //	kind          window      families (strict)                                  pool
 //	active_users  4w          each breakdown by one trait                        the first such breakdown, 12w
 //	lifecycle     4w          new, retained, resurrected, dormant; by one trait  the same of three windows, 12w
-//	retention     12w         still active in week 4 after the first, or not     the same
+//	retention     12w         size; still active in week 4 after the first       still active
 //	funnel        4w          last step reached; time band; split × last step    last step reached, 12w
 //	stickiness    rolling28   bins of L28                                        –
 //	adoption      rolling28   eligible; of each feature tried, adopted, habitual tried, at most 3 features

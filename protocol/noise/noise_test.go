@@ -81,8 +81,8 @@ func TestWhatLeavesWithNoiseAndAtWhichEpsilon(t *testing.T) {
 		{Pool, "lands", report.Block12w, report.Block12w, third, "by land 11/1; total 1/1; "},
 		{Strict, "flow", report.Block4w, report.Block4w, 2, "by role 16/1; "},
 		{Pool, "flow", report.Block12w, report.Block4w, third, "by role 16/3; "},
-		{Strict, "kept", report.Block12w, report.Block12w, 1, "still active 2/1; "},
-		{Pool, "kept", report.Block12w, report.Block12w, third, "still active 2/1; "},
+		{Strict, "kept", report.Block12w, report.Block12w, 1, "size 1/1; still active 1/1; "},
+		{Pool, "kept", report.Block12w, report.Block12w, third, "still active 1/1; "},
 		{Strict, "way", report.Block4w, report.Block4w, 1, "last step 3/1; time to the last step 4/1; last step by role 12/1; "},
 		{Pool, "way", report.Block12w, report.Block4w, 2, "last step 3/1; "},
 		{Strict, "again", report.Block4w, report.Block4w, 1, "last step 3/2; time to the last step 6/2; "},
@@ -234,9 +234,9 @@ func figures(level string, m *catalog.Measure, users []user) map[report.Series]f
 		case catalog.Retention:
 			if u.cohort {
 				add(report.Value, 0, 0, 0)
-				if u.kept {
-					add(report.Value, 1, keptOffset-1, 0)
-				}
+			}
+			if u.kept { // also who was not counted four weeks before: an automation that became a person
+				add(report.Value, 1, keptOffset-1, 0)
 			}
 		case catalog.Funnel:
 			n := min(u.entered, 1)

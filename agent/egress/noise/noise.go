@@ -70,8 +70,8 @@ func Released(w Window, level string) (g report.Grain, start int64, ok bool) {
 	return plan.Grain, start, ok
 }
 
-// Draw is what leaves of a window at the level (Strict or Pool of protocol/noise): every figure of the measure, Noised
-// or Suppressed, in order. done is false while parts of the released window are missing: two of three
+// Draw is what leaves of a window at the level (Strict or Pool of protocol/noise), Noised or Suppressed, in order: at
+// strict every figure of the measure, for the pool those that join it. done is false while parts of the released window are missing: two of three
 // blocks of a pooled funnel, a cohort whose kept week has not closed. group is the block's group size;
 // the pool takes sites of any size. An error means that there were no random bytes: nothing was spent.
 func (d *Drawer) Draw(w Window, level string, group int) (cells []report.Cell, done bool, err error) {
@@ -147,13 +147,17 @@ func (d *Drawer) draw(plan *shared.Plan, of func(report.Series) float64) (drawn,
 	return out, s.err
 }
 
-// answer is every figure of the measure in the form it leaves in.
+// answer is what Draw and Drawn say of a window.
 func answer(c *catalog.Catalog, plan *shared.Plan, start int64, have drawn) []report.Cell {
 	m := &c.Measures[plan.Measure]
 	var out []report.Cell
 	add := func(s report.Series) {
 		cell := report.Cell{Series: s, Start: start, Form: report.Suppressed}
-		if family, cells, ok := plan.Cells(s); ok && family < len(have.Cells) {
+		family, cells, ok := plan.Cells(s)
+		if !ok && plan.Level == shared.Pool {
+			return // other levels tell it or not
+		}
+		if ok && family < len(have.Cells) {
 			cell.Form = report.Noised
 			for _, n := range cells {
 				cell.Lo += float64(have.Cells[family][n])

@@ -218,6 +218,16 @@ func TestACohortWaitsForTheWeekThatIsKept(t *testing.T) {
 	if _, done := draw(t, d, window(c, "kept", report.Block12w, block, map[fig]float64{{1, 4, report.Value}: 5}), shared.Strict, 50); done {
 		t.Error("every later week would send the cohort again")
 	}
+	for i := range c.Measures { // the pool is told the kept week alone, which is a window of its own
+		c.Measures[i].Pool = c.Measures[i].ID == "kept"
+	}
+	if _, done := draw(t, d, size, shared.Pool, 7); done {
+		t.Error("the pool is told a cohort's size")
+	}
+	cells, done = draw(t, d, week4, shared.Pool, 7)
+	if !done || len(cells) != 1 || cells[0].Form != report.Noised || cells[0].V1 != 3 {
+		t.Errorf("%v %+v", done, cells)
+	}
 }
 
 func TestReleasedNamesTheWindowThatConsentMustCover(t *testing.T) {
