@@ -308,6 +308,10 @@ func (m *Model) addWeekCounts(b *block, root audit.Var, w [4]audit.Var) {
 		all = append(all, audit.Term{Var: c[i], Factor: -int32(i)})
 	}
 	m.each(func(s *audit.System) { s.Equal(all...) })
+	m.each(func(s *audit.System) { // the same with the root
+		s.Equal(append(slices.Clone(all[:4]), audit.Term{Var: root, Factor: -4}, audit.Term{Var: c[1], Factor: 3}, audit.Term{Var: c[2], Factor: 2}, audit.Term{Var: c[3], Factor: 1})...)
+		s.Equal(append(slices.Clone(all[:4]), audit.Term{Var: root, Factor: -1}, audit.Term{Var: c[2], Factor: -1}, audit.Term{Var: c[3], Factor: -2}, audit.Term{Var: c[4], Factor: -3})...)
+	})
 	for mask := 1; mask < 15; mask++ {
 		var some []audit.Term
 		for i := range w {
@@ -323,6 +327,7 @@ func (m *Model) addWeekCounts(b *block, root audit.Var, w [4]audit.Var) {
 		for i := range some {
 			low = append(low, audit.Term{Var: some[i].Var, Factor: -1})
 		}
+		m.sharper(some, low, root, c, n)
 		for i := 1; i <= 4; i++ {
 			some = append(some, audit.Term{Var: c[i], Factor: -int32(min(i, n))})
 			if least := i + n - 4; least > 0 {
@@ -332,6 +337,22 @@ func (m *Model) addWeekCounts(b *block, root audit.Var, w [4]audit.Var) {
 		m.atMost(some...)
 		m.atMost(low...)
 	}
+}
+
+// sharper says the same with the root in the place of what its parts have in common: it follows, but not for one
+// interval at a time.
+func (m *Model) sharper(some, low []audit.Term, root audit.Var, c [5]audit.Var, n int) {
+	some, low = slices.Clone(some), slices.Clone(low)
+	some = append(some, audit.Term{Var: root, Factor: -int32(n)})
+	for i := 1; i < n; i++ {
+		some = append(some, audit.Term{Var: c[i], Factor: int32(n - i)})
+	}
+	m.atMost(some...)
+	if n < 3 {
+		return
+	}
+	low = append(low, audit.Term{Var: root, Factor: 1}, audit.Term{Var: c[1], Factor: -1}, audit.Term{Var: c[3], Factor: 1}, audit.Term{Var: c[4], Factor: 2})
+	m.atMost(low...)
 }
 
 func blockStart(start int64) int64  { return report.CivilStart(report.Block4w, start) }
