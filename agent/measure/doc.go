@@ -49,6 +49,12 @@
 //     it closes, 60 s after its end, and nothing before a value was ever known.
 //   - An slo over events counts good and valid by their own selectors; over counters it counts whole
 //     increases.
+//   - Funnel: an open window shows the entries whose W has passed by now (entry + W ≤ now). (other) is a
+//     value that can be followed, (none) is not. What was an entry when its block of four weeks closed
+//     stays one, whoever alias joins to it later. A new definition knows who entered under the old
+//     one as long as its first step (and what it follows) is the same.
+//   - Transitions and sufficient have lines only where there is a figure; sufficient counts events
+//     without a user, as count does.
 //
 // # States on disk
 //
