@@ -3,7 +3,9 @@ package measure
 import (
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/answer"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
+	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -61,92 +63,46 @@ type Window struct {
 	Cells []report.Cell
 }
 
+// What a query asks and is answered with; package answer says what each value means.
+type (
+	Query             = answer.Query
+	Line              = answer.Line
+	LifecycleValue    = answer.LifecycleValue
+	DistributionValue = answer.DistributionValue
+	GaugeValue        = answer.GaugeValue
+	CounterValue      = answer.CounterValue
+	HistogramValue    = answer.HistogramValue
+	FactValue         = answer.FactValue
+	AvailabilityValue = answer.AvailabilityValue
+	SLOValue          = answer.SLOValue
+	StickinessValue   = answer.StickinessValue
+	RetentionValue    = answer.RetentionValue
+	AdoptionValue     = answer.AdoptionValue
+	FirstTimeValue    = answer.FirstTimeValue
+	SeatsValue        = answer.SeatsValue
+	FunnelValue       = answer.FunnelValue
+	SufficientValue   = answer.SufficientValue
+)
+
+// Burn rates; see package run.
+type (
+	Burn     = run.Burn
+	BurnPair = run.BurnPair
+)
+
+// Errors of Query; match them with errors.Is.
+var (
+	ErrMeasure   = answer.ErrMeasure
+	ErrGrain     = answer.ErrGrain
+	ErrBreakdown = answer.ErrBreakdown
+	ErrRange     = answer.ErrRange
+)
+
 // Stored is a closed window as history keeps it, and Pack many of one measure and grain.
 type (
 	Stored = pack.Window
 	Pack   = pack.Pack
 )
-
-// Query asks for one measure's windows.
-type Query struct {
-	Measure  string
-	Grain    report.Grain
-	By       []string // names of one breakdown, in any order; empty: totals
-	From, To string   // inclusive, in the form of Line.Start (or a date); "" open
-}
-
-// Line is one line of the answer; it marshals as MEASURES prints it.
-type Line struct {
-	Measure string            `json:"measure"`
-	Grain   string            `json:"grain"`
-	Start   string            `json:"start"`
-	Dims    map[string]string `json:"dims"`
-	Value   any               `json:"value"` // int64 or one of the values below
-	Closed  bool              `json:"closed"`
-}
-
-// LifecycleValue is the value of a lifecycle line.
-type LifecycleValue struct {
-	New         int64 `json:"new"`
-	Retained    int64 `json:"retained"`
-	Resurrected int64 `json:"resurrected"`
-	Dormant     int64 `json:"dormant"`
-}
-
-// DistributionValue is the value of a distribution line. Without values it has only count and sum.
-type DistributionValue struct {
-	Count int64    `json:"count"`
-	Sum   float64  `json:"sum"`
-	P50   *float64 `json:"p50,omitempty"`
-	P90   *float64 `json:"p90,omitempty"`
-	P95   *float64 `json:"p95,omitempty"`
-	P99   *float64 `json:"p99,omitempty"`
-}
-
-// GaugeValue is the value of a gauge line.
-type GaugeValue struct {
-	Last float64 `json:"last"`
-	Min  float64 `json:"min"`
-	Max  float64 `json:"max"`
-	Mean float64 `json:"mean"`
-}
-
-// CounterValue is the value of a counter line.
-type CounterValue struct {
-	Increase float64 `json:"increase"`
-}
-
-// HistogramValue is the value of a histogram line; Buckets has one more than the catalog's bounds.
-type HistogramValue struct {
-	Count   int64   `json:"count"`
-	Sum     float64 `json:"sum"`
-	Buckets []int64 `json:"buckets"`
-}
-
-// FactValue is the value of a fact line. Since is RFC 3339 in UTC.
-type FactValue struct {
-	Value string `json:"value"`
-	Since string `json:"since"`
-}
-
-// AvailabilityValue is the value of an availability line, in seconds. Availability is absent
-// when the check was neither up nor down.
-type AvailabilityValue struct {
-	Up           int64    `json:"up"`
-	Down         int64    `json:"down"`
-	Maintenance  int64    `json:"maintenance"`
-	Unknown      int64    `json:"unknown"`
-	Incidents    int64    `json:"incidents"`
-	Availability *float64 `json:"availability,omitempty"`
-	Coverage     float64  `json:"coverage"`
-}
-
-// SLOValue is the value of an slo line. Ratio is absent when nothing was valid.
-type SLOValue struct {
-	Good  int64    `json:"good"`
-	Valid int64    `json:"valid"`
-	Ratio *float64 `json:"ratio,omitempty"`
-}
 
 // Accounting says what became of run.Everything() that was received. Events.Total() is the number
 // received, always.
@@ -170,21 +126,4 @@ type Accounting struct {
 	// (path.Most), of the measures that are on; they are Measured in Events.
 	MatchesRefused uint64
 	Since          int64 // unix ns of the first record; 0 when there was none
-}
-
-// BurnPair is one pair of windows of a burn rate alert.
-type BurnPair struct {
-	Short, Long           time.Duration
-	ShortRate, LongRate   float64 // 1: the budget is used up exactly at the end of the slo's window
-	ShortValid, LongValid int64
-	Known                 bool // both have at least min_valid valid events
-}
-
-// Burn is how fast an slo's budget burns now: rates over 5m/1h, 30m/6h and 6h/3d (Google,
-// The Site Reliability Workbook, chapter 5).
-type Burn struct {
-	Measure  string
-	Target   float64
-	MinValid int64
-	Pairs    [3]BurnPair
 }

@@ -119,6 +119,7 @@ func BenchmarkState(b *testing.B) {
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&m)
+		runtime.KeepAlive(s)
 		b.ReportMetric(float64(m.HeapAlloc)/1e6, "MB-held")
 		b.ReportMetric(float64(size(b, dir))/1e6, "MB-disk")
 		b.ReportMetric(ms(closing), "ms/day-closed")

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/fieldpost/fieldpost/agent/measure/answer"
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
@@ -19,7 +20,7 @@ func (f *Fold) close(r *run.Run, d due) {
 		f.cohorts(r, d)
 	case s.Covers(d.grain, d.start):
 		cells, zero := f.w.Cells(r, d.grain, d.start)
-		if d.grain == report.Rolling28 && filled(r.M) {
+		if d.grain == report.Rolling28 && answer.Filled(r.M) {
 			zero = f.w.Quiet(r, d.start) // its range is that of the days
 		}
 		f.emit(r, d, cells, zero)
@@ -60,7 +61,7 @@ func (f *Fold) tidy(r *run.Run, d due) {
 	case r.Traffic == nil:
 	case d.grain == report.FiveMinutes && r.Traffic.Burn != nil:
 		for start := range r.Traffic.Burn {
-			if start <= d.start-burnMost {
+			if start <= d.start-run.BurnMost {
 				delete(r.Traffic.Burn, start)
 			}
 		}
@@ -83,7 +84,7 @@ func (f *Fold) emit(r *run.Run, d due, cells []report.Cell, zero bool) {
 	if len(cells) == 0 || !r.Measures(&f.w, d.grain, d.start) {
 		return
 	}
-	if r.Fact != nil || !allZero(cells) { // the first of a list is no zero
+	if r.Fact != nil || !answer.AllZero(cells) { // the first of a list is no zero
 		f.keep(&Stored{Run: r.ID, Measure: r.M.ID, Catalog: prefixOf(r.Cat), Grain: d.grain, Start: d.start, Closed: d.at, Cells: cells})
 	} else if _, end := f.w.Cal.Span(d.grain, d.start); end <= r.Created {
 		return // it ended before anybody measured
@@ -91,23 +92,6 @@ func (f *Fold) emit(r *run.Run, d due, cells []report.Cell, zero bool) {
 	if f.cfg.Closed != nil {
 		f.cfg.Closed(&Window{Catalog: r.Cat, Measure: r.Mi, Grain: d.grain, Start: d.start, Closed: d.at, Cells: slices.Clone(cells)})
 	}
-}
-
-// allZero reports whether a window's figures are all 0. A histogram or sketch without values
-// has a count of 0 beside it.
-func allZero(cells []report.Cell) bool {
-	for i := range cells {
-		switch cells[i].Field {
-		case report.Sketch, report.Buckets, report.Workdays:
-		case report.Last, report.Min, report.Max, report.Mean, report.Increase, report.Since, report.Unseen, report.Purchased, report.Assigned:
-			return false // a sample of 0 is not nothing
-		default:
-			if cells[i].Lo != 0 {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // learn takes a value received now.

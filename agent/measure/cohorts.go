@@ -3,6 +3,7 @@ package measure
 import (
 	"slices"
 
+	"github.com/fieldpost/fieldpost/agent/measure/answer"
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -22,20 +23,13 @@ func (f *Fold) cohorts(r *run.Run, d due) {
 	}
 	for _, w := range windows {
 		stored := Stored{Run: r.ID, Measure: r.M.ID, Catalog: prefixOf(r.Cat), Grain: w.Grain, Start: w.Start, Closed: d.at, Cells: w.Cells}
-		if !allZero(w.Cells) {
+		if !answer.AllZero(w.Cells) {
 			f.keep(&stored)
 		}
 		if f.cfg.Closed != nil {
 			f.cfg.Closed(&Window{Catalog: r.Cat, Measure: r.Mi, Grain: w.Grain, Start: w.Start, Offset: w.Offset, Closed: d.at, Cells: slices.Clone(w.Cells)})
 		}
 	}
-}
-
-// RetentionValue is the value of a retention line: who began in the cohort's window, and how many of them
-// were active then (all) and in each week since that has closed.
-type RetentionValue struct {
-	Size   int64   `json:"size"`
-	Active []int64 `json:"active"`
 }
 
 // queryCohorts answers for a retention: one line for every cohort that can exist and has closed, up to
@@ -65,17 +59,17 @@ func (f *Fold) cohortLines(a *asked, id uint32, s run.Span, r *run.Run, found ma
 	if start < first {
 		start = calendar.Next(a.Grain, start)
 	}
-	for ; start <= s.Hi && start <= a.to && start < s.Until; start = calendar.Next(a.Grain, start) {
+	for ; start <= s.Hi && start <= a.Max && start < s.Until; start = calendar.Next(a.Grain, start) {
 		closed := f.closedOffsets(a.Grain, start, r)
-		if start < a.from {
+		if start < a.Min {
 			continue
 		}
 		if closed == 0 {
 			n := int64(f.w.CohortNow(r, a.Grain, start))
-			a.line(start, nil, RetentionValue{n, []int64{n}}, false)
+			a.Put(start, nil, answer.RetentionValue{Size: n, Active: []int64{n}}, false)
 			continue
 		}
-		v := RetentionValue{Active: make([]int64, closed)}
+		v := answer.RetentionValue{Active: make([]int64, closed)}
 		for _, c := range found[start] {
 			switch {
 			case c.Breakdown == 0:
@@ -84,7 +78,7 @@ func (f *Fold) cohortLines(a *asked, id uint32, s run.Span, r *run.Run, found ma
 				v.Active[c.V1+1] = int64(c.Lo)
 			}
 		}
-		a.line(start, nil, v, true)
+		a.Put(start, nil, v, true)
 	}
 }
 

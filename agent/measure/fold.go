@@ -38,7 +38,7 @@ type Fold struct {
 	runs     []*run.Run // by measure of the adopted catalog, older runs of a measure first
 	nextRun  uint32
 	due      dueHeap
-	streams  map[streamKey]*series.Stream
+	streams  map[series.StreamKey]*series.Stream
 	closed   map[packKey]*Pack
 	ended    []rangeOf // spans of runs that are no more
 
@@ -107,7 +107,7 @@ func New(cfg Config) *Fold {
 	return &Fold{
 		w: run.World{Workdays: cfg.Workdays, Cal: calendar.New(cfg.Zone), People: people.New(), Bins: series.NewBins(), Started: run.NoDay}, cfg: cfg,
 		acc: Accounting{LateFor: map[string]uint64{}}, now: math.MinInt64, nextRun: 1,
-		streams: map[streamKey]*series.Stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
+		streams: map[series.StreamKey]*series.Stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
 	}
 }
 

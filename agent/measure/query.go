@@ -1,56 +1,36 @@
 package measure
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/answer"
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
-	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// Errors of Query; match them with errors.Is.
-var (
-	ErrMeasure   = errors.New("no such measure")
-	ErrGrain     = errors.New("measure has no windows of that grain")
-	ErrBreakdown = errors.New("measure has no such breakdown")
-	ErrRange     = errors.New("from and to are dates or times")
-)
-
 // asked is a query made ready.
 type asked struct {
-	Query
-	cat      *catalog.Catalog
-	from, to int64
-	spans    map[uint32]run.Span // of each run, at the grain, open windows included
-	order    []ordered
-}
-
-type ordered struct {
-	start int64
-	dims  string
-	line  Line
+	answer.Asked
+	spans map[uint32]run.Span // of each run, at the grain, open windows included
 }
 
 // Query returns the lines of one measure, open windows as they stand now. They are sorted by
 // start, then dims.
 func (f *Fold) Query(q Query) ([]Line, error) {
-	a := &asked{Query: q, spans: map[uint32]run.Span{}}
+	a := &asked{Asked: answer.Asked{Query: q}, spans: map[uint32]run.Span{}}
 	if err := f.check(a); err != nil {
 		return nil, err
 	}
 	have := map[spanKey]bool{}
 	cohorts := map[uint32]map[int64][]report.Cell{}
 	take := func(s Stored) error {
-		if s.Measure != q.Measure || s.Grain != q.Grain || s.Start < a.from || s.Start > a.to {
+		if s.Measure != q.Measure || s.Grain != q.Grain || s.Start < a.Min || s.Start > a.Max {
 			return nil
 		}
 		cat := f.catalog(s.Catalog)
@@ -67,13 +47,13 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 		}
 		if m != nil && f.inRange(a, s.Run, m, s.Start) {
 			have[spanKey{s.Run, s.Start}] = true
-			a.add(cat, m, s.Start, s.Cells, true)
+			a.Add(cat, m, s.Start, s.Cells, true)
 		}
 		return nil
 	}
 	if f.cfg.Past != nil {
 		if oldest := f.cfg.Past.Oldest(q.Grain); oldest > math.MinInt64 {
-			a.from = max(a.from, calendar.Next(q.Grain, f.w.Cal.Start(q.Grain, oldest)))
+			a.Min = max(a.Min, calendar.Next(q.Grain, f.w.Cal.Start(q.Grain, oldest)))
 		}
 		if err := f.cfg.Past.Each(q.Measure, q.Grain, take); err != nil {
 			return nil, fmt.Errorf("reading closed windows: %w", err)
@@ -84,9 +64,9 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 			return nil, err
 		}
 	}
-	if m, _ := a.cat.Measure(q.Measure); m.Kind == catalog.Retention {
+	if m, _ := a.Cat.Measure(q.Measure); m.Kind == catalog.Retention {
 		f.queryCohorts(a, cohorts)
-		return a.sorted(), nil
+		return a.Lines(), nil
 	}
 	for _, r := range f.runs {
 		if r.M.ID == q.Measure {
@@ -99,7 +79,7 @@ func (f *Fold) Query(q Query) ([]Line, error) {
 			f.zeroes(a, e, nil, have)
 		}
 	}
-	return a.sorted(), nil
+	return a.Lines(), nil
 }
 
 type spanKey struct {
@@ -128,68 +108,26 @@ func (f *Fold) check(a *asked) error {
 	if !m.HasGrain(a.Grain) {
 		return fmt.Errorf("%w: %s of %s", ErrGrain, a.Grain, a.Measure)
 	}
-	if len(a.By) > 0 && breakdownOf(m, a.By) == 0 {
+	if len(a.By) > 0 && answer.Breakdown(m, a.By) == 0 {
 		return fmt.Errorf("%w: %s by %s", ErrBreakdown, a.Measure, strings.Join(a.By, ", "))
 	}
-	a.cat = cat
+	a.Cat = cat
 	var err error
-	if a.from, err = bound(a.Grain, a.From, math.MinInt64, false); err != nil {
+	if a.Min, err = answer.Bound(a.Grain, a.From, math.MinInt64, false); err != nil {
 		return err
 	}
-	a.to, err = bound(a.Grain, a.To, math.MaxInt64, true)
+	a.Max, err = answer.Bound(a.Grain, a.To, math.MaxInt64, true)
 	return err
-}
-
-// bound reads from or to. A date with a grain of seconds is the whole day in UTC.
-func bound(g report.Grain, s string, none int64, last bool) (int64, error) {
-	if s == "" {
-		return none, nil
-	}
-	if v, err := report.ParseStart(g, s); err == nil {
-		return v, nil
-	}
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		if last {
-			t = t.Add(24*time.Hour - time.Second)
-		}
-		return t.Unix(), nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %q", ErrRange, s)
-	}
-	y, mo, d := t.Date()
-	return time.Date(y, mo, d, 0, 0, 0, 0, time.UTC).Unix() / 86400, nil
-}
-
-// breakdownOf is the number of the breakdown with these names, in any order; 0 when there is none.
-func breakdownOf(m *catalog.Measure, by []string) int {
-	want := slices.Sorted(slices.Values(by))
-	for i, b := range m.By {
-		if slices.Equal(slices.Sorted(slices.Values(b)), want) {
-			return i + 1
-		}
-	}
-	return pathBreakdown(m, want)
 }
 
 // inRange keeps rolling28 to the days from the first to the last event and lifecycle to the
 // windows from the first to the last with activity.
 func (f *Fold) inRange(a *asked, id uint32, m *catalog.Measure, start int64) bool {
-	if !filled(m) || (a.Grain != report.Rolling28 && m.Kind != catalog.Lifecycle && m.Kind != catalog.Seats) {
+	if !answer.Filled(m) || (a.Grain != report.Rolling28 && m.Kind != catalog.Lifecycle && m.Kind != catalog.Seats) {
 		return true
 	}
 	s := f.spanNow(a, id)
 	return start >= s.Lo && start <= s.Hi
-}
-
-// filled reports whether a measure's totals have zero lines.
-func filled(m *catalog.Measure) bool {
-	switch m.Kind {
-	case catalog.Count, catalog.ActiveUsers, catalog.Lifecycle, catalog.Funnel, catalog.Stickiness, catalog.Adoption, catalog.Seats:
-		return true
-	}
-	return false
 }
 
 // opens is the open windows of a run in which something may have happened, in order.
@@ -247,7 +185,7 @@ func (f *Fold) spanNow(a *asked, id uint32) run.Span {
 					s.Nonzero(report.CivilStart(a.Grain, d))
 				}
 			}
-		case filled(r.M):
+		case answer.Filled(r.M):
 			look := a.Grain
 			if look == report.Rolling28 {
 				look = report.Day // its range is that of the days
@@ -275,15 +213,15 @@ func (f *Fold) spanNow(a *asked, id uint32) run.Span {
 // queryOpen answers for the open windows.
 func (f *Fold) queryOpen(a *asked, r *run.Run, have map[spanKey]bool) {
 	for _, start := range f.opens(r, a.Grain) {
-		if start < a.from || start > a.to || have[spanKey{r.ID, start}] || !r.Measures(&f.w, a.Grain, start) || !f.inRange(a, r.ID, r.M, start) {
+		if start < a.Min || start > a.Max || have[spanKey{r.ID, start}] || !r.Measures(&f.w, a.Grain, start) || !f.inRange(a, r.ID, r.M, start) {
 			continue
 		}
 		cells, _ := f.w.Cells(r, a.Grain, start)
-		if r.Fact == nil && allZero(cells) {
+		if r.Fact == nil && answer.AllZero(cells) {
 			continue // zeroes makes its line, if it has one
 		}
 		have[spanKey{r.ID, start}] = true
-		a.add(r.Cat, r.M, start, cells, false)
+		a.Add(r.Cat, r.M, start, cells, false)
 	}
 }
 
@@ -298,7 +236,7 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run.Run, have map[spanKey]bool) {
 		return
 	}
 	m, _ := cat.Measure(e.measure)
-	if m == nil || !filled(m) || !m.HasGrain(a.Grain) {
+	if m == nil || !answer.Filled(m) || !m.HasGrain(a.Grain) {
 		return
 	}
 	s := f.spanNow(a, e.run)
@@ -306,18 +244,18 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run.Run, have map[spanKey]bool) {
 		return
 	}
 	start := s.Lo
-	if a.from > start {
-		start = f.floor(a.Grain, a.from)
+	if a.Min > start {
+		start = f.floor(a.Grain, a.Min)
 	}
-	for ; start <= s.Hi && start <= a.to; start = calendar.Next(a.Grain, start) {
+	for ; start <= s.Hi && start <= a.Max; start = calendar.Next(a.Grain, start) {
 		switch {
-		case start < a.from || start < s.Lo || have[spanKey{e.run, start}] || !s.Covers(a.Grain, start):
+		case start < a.Min || start < s.Lo || have[spanKey{e.run, start}] || !s.Covers(a.Grain, start):
 		case r != nil && !r.Measures(&f.w, a.Grain, start):
 		case r == nil && m.Kind == catalog.Lifecycle && f.w.Started != run.NoDay && start < f.w.Started+28:
 		default:
 			_, end := f.w.Cal.Span(a.Grain, start)
 			closed := r == nil || end+r.Grace <= f.now
-			a.line(start, nil, zeroValue(m, a.Grain), closed)
+			a.Put(start, nil, answer.Zero(m, a.Grain), closed)
 		}
 	}
 }
@@ -331,137 +269,4 @@ func (f *Fold) floor(g report.Grain, v int64) int64 {
 		return calendar.FloorDiv(v, 3600) * 3600
 	}
 	return report.CivilStart(g, v)
-}
-
-func zeroValue(m *catalog.Measure, g report.Grain) any {
-	switch m.Kind {
-	case catalog.Lifecycle:
-		return LifecycleValue{}
-	case catalog.Funnel:
-		return *newFunnelValue(m)
-	}
-	if v, ok := wholeValue(m, g, nil); ok {
-		return v
-	}
-	return int64(0)
-}
-
-// add makes the lines of a window from its cells.
-func (a *asked) add(cat *catalog.Catalog, m *catalog.Measure, start int64, cells []report.Cell, closed bool) {
-	if m.Kind == catalog.Funnel {
-		a.addFunnel(cat, m, start, cells, closed)
-		return
-	}
-	if v, ok := wholeValue(m, a.Grain, cells); ok {
-		a.line(start, nil, v, closed)
-		return
-	}
-	b := 0
-	if len(a.By) > 0 {
-		if b = breakdownOf(m, a.By); b == 0 {
-			return // an older definition without this breakdown
-		}
-	}
-	groups := map[run.Group][]report.Cell{}
-	for _, c := range cells {
-		if int(c.Breakdown) == b {
-			k := run.Group{B: c.Breakdown, V1: c.V1, V2: c.V2}
-			groups[k] = append(groups[k], c)
-		}
-	}
-	for k, cs := range groups {
-		var dims map[string]string
-		if b > 0 {
-			if allZero(cs) {
-				continue
-			}
-			dims = map[string]string{}
-			of := cat.Breakdowns(m)[b-1]
-			for i, name := range of.Dims {
-				if p := of.Props[i]; p != nil {
-					dims[name] = p.ValueName([]uint16{k.V1, k.V2}[i])
-				}
-			}
-		}
-		a.line(start, dims, valueOf(m, cs), closed)
-	}
-}
-
-func (a *asked) line(start int64, dims map[string]string, value any, closed bool) {
-	if dims == nil {
-		dims = map[string]string{}
-	}
-	key := ""
-	for _, name := range slices.Sorted(maps.Keys(dims)) {
-		key += name + "\x00" + dims[name] + "\x00"
-	}
-	a.order = append(a.order, ordered{start, key, Line{
-		Measure: a.Measure, Grain: a.Grain.String(), Start: report.StartString(a.Grain, start), Dims: dims, Value: value, Closed: closed,
-	}})
-}
-
-func (a *asked) sorted() []Line {
-	slices.SortStableFunc(a.order, func(x, y ordered) int {
-		if c := cmp.Compare(x.start, y.start); c != 0 {
-			return c
-		}
-		return cmp.Compare(x.dims, y.dims)
-	})
-	lines := make([]Line, 0, len(a.order))
-	for _, o := range a.order {
-		lines = append(lines, o.line)
-	}
-	return lines
-}
-
-// valueOf is the value of a line.
-func valueOf(m *catalog.Measure, cells []report.Cell) any {
-	v := map[report.Field]float64{}
-	blob := map[report.Field][]byte{}
-	for _, c := range cells {
-		v[c.Field], blob[c.Field] = c.Lo, c.Blob
-	}
-	n := func(f report.Field) int64 { return int64(v[f]) }
-	switch m.Kind {
-	case catalog.Lifecycle:
-		return LifecycleValue{n(report.New), n(report.Retained), n(report.Resurrected), n(report.Dormant)}
-	case catalog.Distribution:
-		d := DistributionValue{Count: n(report.Count), Sum: v[report.Sum]}
-		if q := series.Quantiles(blob[report.Sketch], 0.5, 0.9, 0.95, 0.99); q != nil {
-			d.P50, d.P90, d.P95, d.P99 = &q[0], &q[1], &q[2], &q[3]
-		}
-		return d
-	case catalog.Gauge:
-		return GaugeValue{v[report.Last], v[report.Min], v[report.Max], v[report.Mean]}
-	case catalog.Counter:
-		return CounterValue{v[report.Increase]}
-	case catalog.Histogram:
-		return HistogramValue{n(report.Count), v[report.Sum], series.DecodeBuckets(blob[report.Buckets])}
-	case catalog.FirstTime:
-		return FirstTimeValue{m.Listed(report.Value, 0)[n(report.Value)]}
-	case catalog.Fact:
-		p := catalog.Property{Values: run.FactValues(m)}
-		return FactValue{p.ValueName(uint16(n(report.Value))), time.Unix(n(report.Since), 0).UTC().Format(time.RFC3339)}
-	case catalog.Availability:
-		a := AvailabilityValue{Up: n(report.Up), Down: n(report.Down), Maintenance: n(report.Maintenance), Unknown: n(report.Unseen), Incidents: n(report.Incidents)}
-		seen := a.Up + a.Down
-		if seen > 0 {
-			share := float64(a.Up) / float64(seen)
-			a.Availability = &share
-		}
-		if all := seen + a.Maintenance + a.Unknown; all > 0 {
-			a.Coverage = float64(seen) / float64(all)
-		}
-		return a
-	case catalog.SLO:
-		s := SLOValue{Good: n(report.Good), Valid: n(report.Valid)}
-		if s.Valid > 0 {
-			ratio := float64(s.Good) / float64(s.Valid)
-			s.Ratio = &ratio
-		}
-		return s
-	case catalog.Sufficient:
-		return sufficientValue(m, v)
-	}
-	return n(report.Value)
 }

@@ -14,11 +14,6 @@ import (
 // streamsMost bounds the streams remembered: 10,000 at about 200 bytes are 2 MB.
 const streamsMost = 10_000
 
-type streamKey struct {
-	metric string
-	id     [8]byte
-}
-
 // sample folds one reading in and says what became of it.
 func (f *Fold) sample(p *plan, s *record.Sample) record.Reason {
 	if int(s.Metric) >= len(p.metrics) {
@@ -88,7 +83,7 @@ func (f *Fold) grow(metric string, s *record.Sample, at int64) (inc series.Incre
 	if s.Delta {
 		return series.Whole(s), true, true
 	}
-	k := streamKey{metric, s.Stream}
+	k := series.StreamKey{Metric: metric, ID: s.Stream}
 	st := f.streams[k]
 	if st == nil {
 		if len(f.streams) >= streamsMost {

@@ -101,7 +101,7 @@ func (f *Fold) save(w *wire.Writer, consent []byte) {
 		w.Uint(uint64(d.grain))
 		w.Int(d.start)
 	}
-	f.saveStreams(w)
+	series.SaveStreams(w, f.streams)
 	w.Uint(uint64(len(f.ended)))
 	for i := range f.ended {
 		e := &f.ended[i]
@@ -218,7 +218,7 @@ func (f *Fold) loadFold(r *wire.Reader, get func(key string) *wire.Reader) {
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		f.due = append(f.due, due{at: r.Int(), mi: r.Below(1 << 16), run: uint32(r.Uint()), grain: report.Grain(r.Below(run.Grains)), start: r.Int()})
 	}
-	f.loadStreams(r)
+	f.streams = series.LoadStreams(r)
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		e := rangeOf{run: uint32(r.Uint()), measure: r.String()}
 		r.Raw(e.catalog[:])
@@ -263,28 +263,5 @@ func (f *Fold) loadAccounting(r *wire.Reader) {
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		id := r.String()
 		f.acc.LateFor[id] = r.Uint()
-	}
-}
-
-func (f *Fold) saveStreams(w *wire.Writer) {
-	keys := slices.SortedFunc(maps.Keys(f.streams), func(a, b streamKey) int {
-		if c := strings.Compare(a.metric, b.metric); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.id[:]), string(b.id[:]))
-	})
-	w.Uint(uint64(len(keys)))
-	for _, k := range keys {
-		w.String(k.metric)
-		w.Raw(k.id[:])
-		f.streams[k].Save(w)
-	}
-}
-
-func (f *Fold) loadStreams(r *wire.Reader) {
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		k := streamKey{metric: r.String()}
-		r.Raw(k.id[:])
-		f.streams[k] = series.LoadStream(r)
 	}
 }

@@ -1,7 +1,6 @@
 package measure
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -114,45 +113,15 @@ func (f *Fold) result(p *plan, x *record.Result) {
 	}
 }
 
-const burnMost = int64(3 * 24 * 3600)
-
 // Burn is the burn rate of an slo now; false when the measure is none, has a person as subject
-// or promises nothing. Each window is the five-minute slots that lie in it, the one being
-// filled included.
+// or promises nothing.
 func (f *Fold) Burn(measure string) (Burn, bool) {
 	for _, r := range f.runs {
-		if r.M.ID != measure || r.M.Kind != catalog.SLO || r.Traffic == nil || r.M.Target <= 0 || r.M.Target >= 1 {
-			continue
+		if r.M.ID == measure {
+			if b, ok := r.Burning(&f.w); ok {
+				return b, true
+			}
 		}
-		if s := r.Spans[report.FiveMinutes]; s.Until != math.MaxInt64 {
-			continue // a newer definition follows
-		}
-		out := Burn{Measure: measure, Target: r.M.Target, MinValid: max(1, r.M.MinValid)}
-		for i, w := range [3][2]time.Duration{{5 * time.Minute, time.Hour}, {30 * time.Minute, 6 * time.Hour}, {6 * time.Hour, 72 * time.Hour}} {
-			p := BurnPair{Short: w[0], Long: w[1]}
-			p.ShortRate, p.ShortValid = f.burnRate(r, w[0])
-			p.LongRate, p.LongValid = f.burnRate(r, w[1])
-			p.Known = p.ShortValid >= out.MinValid && p.LongValid >= out.MinValid
-			out.Pairs[i] = p
-		}
-		return out, true
 	}
 	return Burn{}, false
-}
-
-// burnRate is the share of bad ones over the share the target allows.
-func (f *Fold) burnRate(r *run.Run, w time.Duration) (rate float64, valid int64) {
-	slot := f.w.Cal.Start(report.FiveMinutes, f.now)
-	var good, all uint64
-	for start, n := range r.Traffic.Burn {
-		if start <= slot && start > slot-int64(w/time.Second) {
-			good += n[0]
-			all += n[1]
-		}
-	}
-	if all == 0 {
-		return 0, 0
-	}
-	bad := 1 - float64(good)/float64(all)
-	return max(0, bad) / (1 - r.M.Target), int64(all)
 }
