@@ -33,7 +33,16 @@ func checkAgain(t *testing.T, a *harness.Agent, sent, again int) {
 	accounts(t, "events sent twice", events, map[string]uint64{
 		"measured": uint64(measured + measured - again), "duplicate": uint64(again + 1 + 1), "unknown_event": 2, "over_limit_value": 2,
 	})
-	checkFigures(t, a)
+	checkUnchanged(t, a)
+}
+
+// checkUnchanged looks again at figures in which each kind of call would be seen if it counted twice.
+func checkUnchanged(t *testing.T, a *harness.Agent) {
+	t.Helper()
+	figures(t, a, "sign_ups", "day", "", map[string]string{"": "8"})
+	figures(t, a, "workflows", "day", "template", map[string]string{"template=blank": "2", "template=approval": "1", "template=report": "1"})
+	figures(t, a, "log_ins", "day", "method", map[string]string{"method=sso": "1"})
+	wait(t, a)
 }
 
 // RudderStack's client speaks Segment's protocol in its own way: it calls the moment of an event
@@ -98,17 +107,17 @@ func checkTracks(t *testing.T, a *harness.Agent, times, others int) {
 	accounts(t, "events", events, map[string]uint64{
 		"measured": uint64(sent - 3), "unknown_event": n * uint64(1+others), "over_limit_value": n, "duplicate": 1 + (n-1)*uint64(sent-2),
 	})
+	checkUnchanged(t, a)
+	if times > 1 {
+		return
+	}
 	for _, grain := range []string{"day", "week", "month"} {
 		figures(t, a, "people", grain, "", map[string]string{"": "3"})
-		figures(t, a, "sign_ups", grain, "", map[string]string{"": "8"})
 	}
 	figures(t, a, "builders", "day", "", map[string]string{"": "3"})
 	figures(t, a, "sign_ups", "day", "via", map[string]string{
 		"via=invitation": "3", "via=sso": "2", "via=self_service": "1", "via=(other)": "1", "via=(none)": "1",
 	})
 	figures(t, a, "invitations", "day", "invited_role", map[string]string{"invited_role=admin": "1", "invited_role=member": "3", "invited_role=guest": "2"})
-	wait(t, a)
-	figures(t, a, "workflows", "day", "template", map[string]string{"template=blank": "2", "template=approval": "1", "template=report": "1"})
 	figures(t, a, "published", "day", "", map[string]string{"": "3"})
-	figures(t, a, "log_ins", "day", "method", map[string]string{"method=sso": "1"})
 }
