@@ -71,7 +71,7 @@ func (a *Availability) Window(begin, end int64) Seconds {
 // Prune drops the results that say nothing about t and later.
 func (a *Availability) Prune(t int64) {
 	n := 0
-	for n+1 < len(a.results) && a.results[n+1].time <= t {
+	for n+1 < len(a.results) && a.results[n].time < t && a.results[n+1].time <= t {
 		n++
 	}
 	if n < len(a.results) && a.results[n].until <= t && a.results[n].time < t {
