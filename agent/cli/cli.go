@@ -148,7 +148,7 @@ Nothing is collected and nothing is sent until you decide so:
 		c.SetHelpFunc(func(c *cobra.Command, given []string) { showAll(c); root.HelpFunc()(c, given) })
 	}
 	root.AddCommand(run, a.enrollCmd(), a.statusCmd(), a.consentCmd(), config, a.catalogCmd(),
-		a.previewCmd(), a.queryCmd(), a.ledgerCmd(), a.forgetCmd(), a.wipeCmd(), a.replayCmd(), a.consoleCmd(), a.serviceCmd(), a.versionCmd())
+		a.previewCmd(), a.queryCmd(), a.ledgerCmd(), a.auditCmd(), a.forgetCmd(), a.wipeCmd(), a.replayCmd(), a.consoleCmd(), a.serviceCmd(), a.versionCmd())
 	return root
 }
 

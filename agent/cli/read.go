@@ -183,8 +183,9 @@ recorded in the ledger.`,
 }
 
 func (a *app) previewCmd() *cobra.Command {
-	return &cobra.Command{Use: "preview", Short: "Exactly what would leave now, and why the rest stays", Args: args(cobra.NoArgs),
-		Example: "  fieldpost-agent preview\n  fieldpost-agent preview -o json | jq .leaves",
+	explain := false
+	c := &cobra.Command{Use: "preview", Short: "Exactly what would leave now, and why the rest stays", Args: args(cobra.NoArgs),
+		Example: "  fieldpost-agent preview\n  fieldpost-agent preview --explain\n  fieldpost-agent preview -o json | jq .leaves",
 		RunE: func(c *cobra.Command, _ []string) error {
 			site, done, err := a.open(c)
 			if err != nil {
@@ -200,6 +201,10 @@ func (a *app) previewCmd() *cobra.Command {
 				for _, l := range lines {
 					d, _ := json.Marshal(l.Dims)
 					v.rows = append(v.rows, []string{leaves, l.Measure, l.Field.String(), l.Grain.String(), report.StartString(l.Grain, l.Start), dims(d), figure(l.Figure), l.Why})
+					if explain && l.Explain != "" {
+						row := v.rows[len(v.rows)-1]
+						row[len(row)-1] = strings.TrimPrefix(l.Why+"; "+l.Explain, "; ")
+					}
 				}
 			}
 			add("yes", p.Leaves)
@@ -216,6 +221,8 @@ func (a *app) previewCmd() *cobra.Command {
 			}
 			return a.print(v)
 		}}
+	c.Flags().BoolVar(&explain, "explain", false, "say of each figure how it got its form: group, what followed from earlier answers, code book")
+	return c
 }
 
 func (a *app) ledgerCmd() *cobra.Command {

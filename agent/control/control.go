@@ -50,6 +50,44 @@ type Keeper interface {
 	Forget(ctx context.Context, o ForgetOrder) (Forgotten, error)
 	// Wipe deletes what was measured and destroys the site key. The running agent stops.
 	Wipe(ctx context.Context, o WipeOrder) (Wiped, error)
+	// Audit bounds every count of people from everything that ever left.
+	Audit(ctx context.Context, o AuditOrder) (Audit, error)
+}
+
+// AuditOrder says how much to show.
+type AuditOrder struct {
+	Most int `json:"most,omitempty"` // counts listed, the narrowest first; default 20
+}
+
+// Audit is what everything that left says of people here.
+type Audit struct {
+	Batches  int            `json:"batches"`
+	Figures  int            `json:"figures"`  // about people that left
+	Told     int            `json:"told"`     // of them, those that said something
+	Counts   int            `json:"counts"`   // counts of people that were bounded: cells, totals, complements, differences
+	Narrowed int            `json:"narrowed"` // of them, those of which something follows
+	Breaches int            `json:"breaches"` // of them, those known more narrowly than the principle allows
+	Totals   bool           `json:"totals"`   // the level totals was in force for some of them: site totals left exactly
+	Narrow   []AuditFinding `json:"narrowest"`
+	Epsilon  []AuditSpent   `json:"epsilon"` // what noise has spent
+}
+
+// AuditFinding is what follows for one count.
+type AuditFinding struct {
+	What   string `json:"what"`
+	Start  string `json:"start"`
+	Lo     int64  `json:"lo"`
+	Hi     int64  `json:"hi"`
+	Public int64  `json:"out_of"`
+	Holds  bool   `json:"holds"`
+}
+
+// AuditSpent is the privacy budget a measure spent in a block.
+type AuditSpent struct {
+	Level   string  `json:"level"`
+	Measure string  `json:"measure"`
+	Start   string  `json:"start"`
+	Epsilon float64 `json:"epsilon"`
 }
 
 // ForgetOrder names the people to be forgotten, each by any of their names.

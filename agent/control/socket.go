@@ -36,6 +36,7 @@ func Handler(s interface {
 	handle(mux, "send", func(ctx context.Context, _ struct{}) (Sent, error) { return s.Send(ctx) })
 	handle(mux, "forget", s.Forget)
 	handle(mux, "wipe", s.Wipe)
+	handle(mux, "audit", s.Audit)
 	return mux
 }
 
@@ -164,6 +165,9 @@ func (c *Client) Decide(ctx context.Context, d Decision) (Consent, error) {
 func (c *Client) Send(ctx context.Context) (Sent, error) { return call[Sent](ctx, c, "send", nil) }
 func (c *Client) Forget(ctx context.Context, o ForgetOrder) (Forgotten, error) {
 	return call[Forgotten](ctx, c, "forget", o)
+}
+func (c *Client) Audit(ctx context.Context, o AuditOrder) (Audit, error) {
+	return call[Audit](ctx, c, "audit", o)
 }
 func (c *Client) Wipe(ctx context.Context, o WipeOrder) (Wiped, error) {
 	return call[Wiped](ctx, c, "wipe", o)

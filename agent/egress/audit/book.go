@@ -233,6 +233,9 @@ func (s *System) near(touched []Var) (out []Var) {
 	return slices.Compact(out)
 }
 
+// Holds reports whether the principle allows that v is known to lie in i.
+func (s *System) Holds(v Var, i Interval) bool { return s.holds(v, i) }
+
 // holds reports whether v may be known to lie in i.
 func (s *System) holds(v Var, i Interval) bool {
 	if s.least[v] == 0 || i.Len() >= Width || i == s.public[v] {

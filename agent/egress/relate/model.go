@@ -147,7 +147,11 @@ func (m *Model) each(fn func(*audit.System)) {
 
 // part says that part lies within whole; what is left of whole is protected too.
 func (m *Model) part(whole, part, group audit.Var, least int) {
-	m.each(func(s *audit.System) { s.Protect(s.Part(whole, part), group, least) })
+	m.each(func(s *audit.System) {
+		rest := s.Part(whole, part)
+		s.Protect(rest, group, least)
+		m.rests[rest] = [2]audit.Var{whole, part}
+	})
 }
 
 func (m *Model) sum(total audit.Var, parts ...audit.Var) {

@@ -20,6 +20,7 @@ type Model struct {
 	worlds audit.Worlds
 	blocks []*block
 	log    []entry
+	rests  map[audit.Var][2]audit.Var // what is left of a whole without a part
 }
 
 // entry is a step of what happened: a block or cohort was entered, or a number told.
@@ -49,7 +50,7 @@ type Told struct {
 
 // NewModel is an empty model. plan finds a catalog's plan by the first bytes of its hash; nil when unknown.
 func NewModel(plan func(prefix [8]byte) *Plan) *Model {
-	return &Model{plans: plan, worlds: audit.Worlds{{}, {}}}
+	return &Model{plans: plan, worlds: audit.Worlds{{}, {}}, rests: map[audit.Var][2]audit.Var{}}
 }
 
 // Ask finds the number of a cell, entering its block if need be. z gives the sizes of a block of twelve
@@ -197,7 +198,7 @@ func (m *Model) forget(day int64) {
 
 // replay enters everything again; false: some answer does not fit the smaller world.
 func (m *Model) replay() (fits bool) {
-	m.worlds, m.blocks = audit.Worlds{{}, {}}, nil
+	m.worlds, m.blocks, m.rests = audit.Worlds{{}, {}}, nil, map[audit.Var][2]audit.Var{}
 	fits = true
 	for i := range m.log {
 		e := &m.log[i]
