@@ -5,7 +5,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/measure/answer"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
-	"github.com/fieldpost/fieldpost/agent/measure/run"
+	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -84,10 +84,10 @@ type (
 	SufficientValue   = answer.SufficientValue
 )
 
-// Burn rates; see package run.
+// Burn rates; see package series.
 type (
-	Burn     = run.Burn
-	BurnPair = run.BurnPair
+	Burn     = series.Burn
+	BurnPair = series.BurnPair
 )
 
 // Errors of Query; match them with errors.Is.

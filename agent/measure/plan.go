@@ -97,7 +97,7 @@ func (f *Fold) consents(p *plan) {
 				p.events[n].off = p.events[n].off && !on
 			}
 		}
-		for _, id := range metricsOf(m) {
+		for _, id := range run.MetricsOf(m) {
 			if _, n := p.cat.Metric(id); n >= 0 {
 				me[n] = true
 				p.metrics[n].off = p.metrics[n].off && !on
@@ -117,18 +117,6 @@ func (f *Fold) consents(p *plan) {
 	for i := range pr {
 		p.probes[i].off = p.probes[i].off && (pr[i] || !p.anyOn)
 	}
-}
-
-func metricsOf(m *catalog.Measure) (ids []string) {
-	if m.Metric != "" {
-		ids = append(ids, m.Metric)
-	}
-	for _, s := range []*catalog.Selector{m.Good, m.Valid} {
-		if s != nil && s.Metric != "" && !slices.Contains(ids, s.Metric) {
-			ids = append(ids, s.Metric)
-		}
-	}
-	return ids
 }
 
 // add enters a run wherever it reads.

@@ -245,7 +245,7 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run.Run, have map[spanKey]bool) {
 	}
 	start := s.Lo
 	if a.Min > start {
-		start = f.floor(a.Grain, a.Min)
+		start = calendar.Floor(a.Grain, a.Min)
 	}
 	for ; start <= s.Hi && start <= a.Max; start = calendar.Next(a.Grain, start) {
 		switch {
@@ -258,15 +258,4 @@ func (f *Fold) zeroes(a *asked, e rangeOf, r *run.Run, have map[spanKey]bool) {
 			a.Put(start, nil, answer.Zero(m, a.Grain), closed)
 		}
 	}
-}
-
-// floor is the start of the window that holds v, both in the unit of the grain's starts.
-func (f *Fold) floor(g report.Grain, v int64) int64 {
-	switch g {
-	case report.FiveMinutes:
-		return calendar.FloorDiv(v, 300) * 300
-	case report.Hour:
-		return calendar.FloorDiv(v, 3600) * 3600
-	}
-	return report.CivilStart(g, v)
 }

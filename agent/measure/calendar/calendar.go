@@ -197,3 +197,14 @@ func Load(r *wire.Reader) *Calendar {
 	}
 	return c
 }
+
+// Floor is the start of the window that holds v, both in the unit of the grain's starts.
+func Floor(g report.Grain, v int64) int64 {
+	switch g {
+	case report.FiveMinutes:
+		return FloorDiv(v, 300) * 300
+	case report.Hour:
+		return FloorDiv(v, 3600) * 3600
+	}
+	return report.CivilStart(g, v)
+}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -11,34 +12,17 @@ import (
 // BurnMost is how long the slots of a budget are kept, in seconds: the longest window of a rate.
 const BurnMost = int64(3 * 24 * 3600)
 
-// BurnPair is one pair of windows of a burn rate alert.
-type BurnPair struct {
-	Short, Long           time.Duration
-	ShortRate, LongRate   float64 // 1: the budget is used up exactly at the end of the slo's window
-	ShortValid, LongValid int64
-	Known                 bool // both have at least min_valid valid events
-}
-
-// Burn is how fast an slo's budget burns now: rates over 5m/1h, 30m/6h and 6h/3d (Google,
-// The Site Reliability Workbook, chapter 5).
-type Burn struct {
-	Measure  string
-	Target   float64
-	MinValid int64
-	Pairs    [3]BurnPair
-}
-
 // Burning is the burn rate of the run now; false when it is no slo, has a person as subject, promises
 // nothing or is followed by a newer definition. Each window is the five-minute slots that lie in it,
 // the one being filled included.
-func (r *Run) Burning(f *World) (Burn, bool) {
+func (r *Run) Burning(f *World) (series.Burn, bool) {
 	if r.M.Kind != catalog.SLO || r.Traffic == nil || r.M.Target <= 0 || r.M.Target >= 1 || r.Spans[report.FiveMinutes].Until != math.MaxInt64 {
-		return Burn{}, false
+		return series.Burn{}, false
 	}
-	out := Burn{Measure: r.M.ID, Target: r.M.Target, MinValid: max(1, r.M.MinValid)}
+	out := series.Burn{Measure: r.M.ID, Target: r.M.Target, MinValid: max(1, r.M.MinValid)}
 	slot := f.Cal.Start(report.FiveMinutes, f.Now)
 	for i, w := range [3][2]time.Duration{{5 * time.Minute, time.Hour}, {30 * time.Minute, 6 * time.Hour}, {6 * time.Hour, 72 * time.Hour}} {
-		p := BurnPair{Short: w[0], Long: w[1]}
+		p := series.BurnPair{Short: w[0], Long: w[1]}
 		p.ShortRate, p.ShortValid = r.burnRate(slot, w[0])
 		p.LongRate, p.LongValid = r.burnRate(slot, w[1])
 		p.Known = p.ShortValid >= out.MinValid && p.LongValid >= out.MinValid

@@ -310,3 +310,16 @@ func (r *Run) combo(values []uint16) uint32 {
 func Decimal(d record.Decimal) float64 {
 	return float64(d.Mantissa) / math.Pow10(int(d.Exponent))
 }
+
+// MetricsOf is every metric the measure reads, once.
+func MetricsOf(m *catalog.Measure) (ids []string) {
+	if m.Metric != "" {
+		ids = append(ids, m.Metric)
+	}
+	for _, s := range []*catalog.Selector{m.Good, m.Valid} {
+		if s != nil && s.Metric != "" && !slices.Contains(ids, s.Metric) {
+			ids = append(ids, s.Metric)
+		}
+	}
+	return ids
+}
