@@ -89,9 +89,17 @@ func TestS30_noiseWhereItWasAgreedTo(t *testing.T) {
 			}
 		}
 	}
-	late := &exchange.Statement{Catalog: c.Hash, Categories: []exchange.Decision{{Category: "pool", Level: exchange.Strict, From: block*86400 + 1}, {Category: "usage", Level: exchange.Local, From: 1}}}
-	k := case_{cat: c, accepted: c, acceptedNow: c, named: late, newest: late, zone: time.UTC, now: time.Unix((block+400)*86400, 0)}
-	if k.cell(people12) == nil {
-		t.Error("a block that began before the pool was joined passes")
+}
+
+func TestS30_aPooledBlockBeganWhenThePoolWasJoined(t *testing.T) {
+	c := &catalog.Catalog{Hash: [32]byte{7}, Measures: []catalog.Measure{{ID: "people", Kind: catalog.ActiveUsers, Subject: catalog.Person, Category: "usage", Pool: true}}}
+	block := report.CivilStart(report.Block12w, 20_000)
+	cell := &report.Cell{Series: report.Series{Field: report.Value, Grain: report.Block12w}, Start: block, Form: report.Noised}
+	for from, ok := range map[int64]bool{block * 86400: true, block*86400 + 1: false} {
+		st := &exchange.Statement{Catalog: c.Hash, Categories: []exchange.Decision{{Category: "pool", Level: exchange.Strict, From: from}, {Category: "usage", Level: exchange.Local, From: 1}}}
+		k := case_{cat: c, accepted: c, acceptedNow: c, named: st, newest: st, zone: time.UTC, now: time.Unix((block+400)*86400, 0)}
+		if r := k.cell(cell); (r == nil) != ok {
+			t.Errorf("joined %d s into the block: %+v", from-block*86400, r)
+		}
 	}
 }

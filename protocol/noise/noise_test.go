@@ -209,28 +209,7 @@ func figures(level string, m *catalog.Measure, users []user) map[report.Series]f
 	for _, u := range users {
 		switch m.Kind {
 		case catalog.ActiveUsers, catalog.Lifecycle:
-			windows := []report.Field{report.Value}
-			if m.Kind == catalog.Lifecycle {
-				windows = []report.Field{m.Fields()[u.states[0]]}
-				for _, n := range u.states[1:] {
-					if level == Pool {
-						windows = append(windows, m.Fields()[n])
-					}
-				}
-			}
-			for _, f := range windows {
-				add(f, 0, 0, 0)
-				for n, by := range m.By {
-					switch {
-					case len(by) == 2:
-						add(f, n+1, u.role, u.land)
-					case by[0] == "role":
-						add(f, n+1, u.role, 0)
-					case by[0] == "land":
-						add(f, n+1, u.land, 0)
-					}
-				}
-			}
+			countPeople(level, m, u, add)
 		case catalog.Retention:
 			if u.cohort {
 				add(report.Value, 0, 0, 0)
@@ -286,6 +265,31 @@ func figures(level string, m *catalog.Measure, users []user) map[report.Series]f
 		out[report.Series{Field: report.Peak}] = slices.Max(hours[:])
 	}
 	return out
+}
+
+func countPeople(level string, m *catalog.Measure, u user, add func(f report.Field, b, v1, v2 int)) {
+	windows := []report.Field{report.Value}
+	if m.Kind == catalog.Lifecycle {
+		windows = []report.Field{m.Fields()[u.states[0]]}
+		for _, n := range u.states[1:] {
+			if level == Pool {
+				windows = append(windows, m.Fields()[n])
+			}
+		}
+	}
+	for _, f := range windows {
+		add(f, 0, 0, 0)
+		for n, by := range m.By {
+			switch {
+			case len(by) == 2:
+				add(f, n+1, u.role, u.land)
+			case by[0] == "role":
+				add(f, n+1, u.role, 0)
+			case by[0] == "land":
+				add(f, n+1, u.land, 0)
+			}
+		}
+	}
 }
 
 // The claim everything rests on: whoever comes or goes, no family's cells change by more than its sensitivity, and

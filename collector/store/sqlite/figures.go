@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/pool"
 	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -178,6 +179,9 @@ func (s *Store) Latest(ctx context.Context, account, installation string) ([]sto
 		FROM accounts a JOIN installations i ON i.account = a.id JOIN latest l ON l.installation = i.id JOIN series s ON s.id = l.series
 		WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2) ORDER BY i.key, s.measure, s.hash, s.grain, s.dims, s.field`, account, installation)
 }
+
+// Pooled implements store.Pool.
+func (s *Store) Pooled(ctx context.Context, q store.PoolQuery) ([]store.PoolRow, error) { return pool.Sums(ctx, s.r, q) }
 
 // Coverage implements store.Measurements. A measure has several series (fields, grains);
 // the one that most installations tell stands for it.

@@ -1,4 +1,6 @@
-package sqlite
+// Package pool adds up what sites told the pool. It reads the cells themselves, and may: of a pooled measure a site has
+// some tens of figures a block, and only blocks of 12 weeks are looked at. It keeps nothing on disk.
+package pool
 
 import (
 	"context"
@@ -10,9 +12,8 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// Pooled implements store.Pool. It reads the cells themselves, and may: of a pooled measure a site has some tens of figures a
-// block, and only blocks of 12 weeks are looked at.
-func (s *Store) Pooled(ctx context.Context, q store.PoolQuery) ([]store.PoolRow, error) {
+// Sums are the rows of store.Pool.
+func Sums(ctx context.Context, db sq.Querier, q store.PoolQuery) ([]store.PoolRow, error) {
 	var f sq.Filter
 	f.Add("s.grain = ?", int64(report.Block12w))
 	f.Add("c.form = ?", int64(report.Noised))
@@ -26,7 +27,7 @@ func (s *Store) Pooled(ctx context.Context, q store.PoolQuery) ([]store.PoolRow,
 		f.Add("c.start <= ?", q.To)
 	}
 	f.In("i.environment", q.Environments)
-	out, err := sq.Rows(ctx, s.r, func(r *store.PoolRow, scan func(...any) error) error {
+	out, err := sq.Rows(ctx, db, func(r *store.PoolRow, scan func(...any) error) error {
 		var dims string
 		if err := scan(&r.Measure, &r.Hash, &r.Kind, &r.Field, &dims, &r.Start, &r.Accounts, &r.Sites, &r.Sum); err != nil {
 			return err
