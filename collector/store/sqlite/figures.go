@@ -121,11 +121,9 @@ func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.Figur
 // bounds are From and To in a grain's own starts.
 func bounds(q store.FigureQuery, g report.Grain) (from, to int64) {
 	from, to = math.MinInt64, math.MaxInt64
-	at := func(t time.Time) int64 {
-		if g.Civil() {
-			return civil(t)
-		}
-		return t.Unix()
+	at := time.Time.Unix
+	if g.Civil() {
+		at = civil
 	}
 	if !q.From.IsZero() {
 		from = at(q.From)
@@ -181,7 +179,9 @@ func (s *Store) Latest(ctx context.Context, account, installation string) ([]sto
 }
 
 // Pooled implements store.Pool.
-func (s *Store) Pooled(ctx context.Context, q store.PoolQuery) ([]store.PoolRow, error) { return pool.Sums(ctx, s.r, q) }
+func (s *Store) Pooled(ctx context.Context, q store.PoolQuery) ([]store.PoolRow, error) {
+	return pool.Sums(ctx, s.r, q)
+}
 
 // Coverage implements store.Measurements. A measure has several series (fields, grains);
 // the one that most installations tell stands for it.
