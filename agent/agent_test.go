@@ -128,20 +128,31 @@ func TestReplaySendsWhatConsentCovers(t *testing.T) {
 	if res.Events.Reasons["measured"] != res.Events.Received || res.Events.Received != 30*5*30+1 {
 		t.Errorf("accounting: %+v", res.Events)
 	}
-	weeks := 0
+	weeks, told := 0, map[string]int{}
 	for key, f := range s.left(t) {
-		people := f.Measure == "people" && f.Grain == report.Week && len(f.Dims) == 0
-		switch {
-		case people:
+		if f.Measure == "people" && f.Grain == report.Week && len(f.Dims) == 0 {
 			weeks++
 			if f.Form != report.Exact || f.Lo != 30 && f.Lo != 31 {
 				t.Errorf("%s: %+v", key, f)
 			}
-		case f.Form != report.Suppressed && f.Measure != "agent_version" && f.Measure != "os_family":
-			if m := f.Measure; m != "releases" {
-				t.Errorf("about people and told: %s %+v", key, f)
-			}
 		}
+		if f.Form.HasNumbers() {
+			told[f.Measure+" "+f.Grain.String()]++
+		}
+	}
+	for _, must := range []string{"people 4w", "flow 4w", "active_authors 4w", "stickiness rolling28", "kept 12w"} {
+		if told[must] == 0 {
+			t.Errorf("nothing was told of %s: %v", must, told)
+		}
+	}
+	a, err := Open(s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	r, err := a.Audit(t.Context(), control.AuditOrder{})
+	if err != nil || r.Breaches != 0 || r.Told == 0 || len(r.Narrow) == 0 {
+		t.Errorf("audit: %+v, %v", r, err)
 	}
 	if weeks < 25 { // windows that begin after the first event, up to the last delivery
 		t.Errorf("%d weeks of people left", weeks)

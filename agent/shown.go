@@ -59,7 +59,22 @@ func (a *Agent) shown(c *catalog.Catalog, i int, g report.Grain, l measure.Line)
 		form, in, why := a.gate.Show(w, a.policy, report.Series{Field: report.Value, Grain: g, Measure: uint16(i)}, 0, l.Closed)
 		return oneShown(l, form, in, why)
 	}
-	return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: "figures", Figures: a.figuresOf(w, l), Closed: l.Closed})
+	figures := a.figuresOf(w, l)
+	if why, none := withheld(figures); none {
+		return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: report.Suppressed.String(), Why: why, Closed: l.Closed})
+	}
+	return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: "figures", Figures: figures, Closed: l.Closed})
+}
+
+// withheld reports whether all figures are suppressed for one reason.
+func withheld(figures []shownFigure) (why string, none bool) {
+	for i, f := range figures {
+		if f.Form != report.Suppressed.String() || i > 0 && f.Why != why {
+			return "", false
+		}
+		why = f.Why
+	}
+	return why, len(figures) > 0
 }
 
 func oneShown(l measure.Line, form report.Form, in report.Interval, why egress.Reason) ([]byte, error) {

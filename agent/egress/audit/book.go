@@ -2,6 +2,7 @@ package audit
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -127,7 +128,7 @@ func (w Worlds) singles(v Var, known Interval) (out []Interval) {
 		}
 		out = append(out, a)
 		from = n + 1
-		if a.Len() > 1 || known.Hi-n < 64 {
+		if a.Len() > 1 || known.Hi-n < 8 {
 			continue
 		}
 		for end := w.stretch(v, n, known.Hi); n < end; {
@@ -143,7 +144,7 @@ func (w Worlds) singles(v Var, known Interval) (out []Interval) {
 func (w Worlds) stretch(v Var, n, most int64) int64 {
 	same := w.ways(v, n)
 	end := n
-	for step := int64(1) << 40; step > 0; step /= 2 {
+	for step := int64(1) << bits.Len64(uint64(most-n)); step > 0; step /= 2 {
 		if to := end + step; to <= most && w.keep(v, Interval{to, to}) && slices.Equal(w.ways(v, to), same) {
 			end = to
 		}
@@ -211,11 +212,19 @@ func (s *System) keep(v Var, a Interval) bool {
 		return false
 	}
 	for _, t := range s.near(touched) {
-		if !s.holds(t, s.Bounds(t)) {
+		if !s.open(t) && !s.holds(t, s.Bounds(t)) {
 			return false
 		}
 	}
 	return true
+}
+
+// open reports whether v surely has Width values left: some in the lower end of what propagation leaves it are
+// possible, and some in the upper end. It is the cheaper question than where the bounds are.
+func (s *System) open(v Var) bool {
+	d := s.dom[v]
+	x := (d.Len() - Width) / 2
+	return d.Len() >= Width && s.possible(v, d.Lo, d.Lo+x) && s.possible(v, d.Hi-x, d.Hi)
 }
 
 // near is the protected numbers in rings that share a relation with one that was touched.

@@ -279,9 +279,14 @@ func (s *System) narrow(c *constraint) bool {
 		top := c.hi - (least - own0) // factor·number ≤ top
 		bottom := c.lo - (most - own1)
 		lo, hi := d.Lo, d.Hi
-		if f > 0 {
+		switch {
+		case f == 1:
+			lo, hi = max(lo, bottom), min(hi, top)
+		case f == -1:
+			lo, hi = max(lo, -top), min(hi, -bottom)
+		case f > 0:
 			hi, lo = min(hi, floorDiv(top, f)), max(lo, -floorDiv(-bottom, f))
-		} else {
+		default:
 			lo, hi = max(lo, -floorDiv(top, -f)), min(hi, floorDiv(-bottom, -f))
 		}
 		if lo == d.Lo && hi == d.Hi {
@@ -339,17 +344,20 @@ func (s *System) Bounds(v Var) Interval {
 	return d
 }
 
+// possible reports whether propagation finds nothing against v lying in [lo, hi].
+func (s *System) possible(v Var, lo, hi int64) bool {
+	m := s.mark()
+	ok := s.assume(v, lo, hi)
+	if !ok && s.work > maxWork { // not shown to be impossible
+		ok = true
+	}
+	s.back(m)
+	return ok
+}
+
 // probe moves one bound of v inward as long as assuming the numbers beyond it is contradictory.
 func (s *System) probe(v Var, d Interval, low bool) int64 {
-	possible := func(lo, hi int64) bool {
-		m := s.mark()
-		ok := s.assume(v, lo, hi)
-		if !ok && s.work > maxWork { // not shown to be impossible
-			ok = true
-		}
-		s.back(m)
-		return ok
-	}
+	possible := func(lo, hi int64) bool { return s.possible(v, lo, hi) }
 	if low {
 		lo, hi := d.Lo, d.Hi // some number ≤ hi is possible; find the least
 		if possible(lo, lo) {

@@ -211,6 +211,9 @@ func compare(t *testing.T, st structure, trials int) (wide, narrow, checked int)
 		people := st.roles[0] + st.roles[1]
 		for b := range st.blocks {
 			blk := m.newBlock(p, report.CivilStart(report.Block12w, 20000)+int64(b)*fourWeeks, Sizes{People: people, Roles: []int{st.roles[0], st.roles[1], 0, 0}, minRole: 1})
+			for i := range p.cat.Measures {
+				m.enterKind(blk, i)
+			}
 			for k, v := range blk.vars {
 				if _, known := st.counts(p, b, k, 0, 0); known {
 					numbers = append(numbers, number{b, k, v})

@@ -237,6 +237,7 @@ func (m *Model) addDays(b *block, i int, pop, group audit.Var) {
 			m.sum(b.vars[key{isWeeks, 0, everybody, int16(w)}], parts...)
 		}
 	}
+	m.oneDay(b, &b.plan.places[i], pop)
 }
 
 func (m *Model) addAdoption(b *block, i int, ms *catalog.Measure, pop, group audit.Var) {
@@ -267,21 +268,33 @@ func (m *Model) addAdoption(b *block, i int, ms *catalog.Measure, pop, group aud
 			}
 			m.atMost(audit.Term{Var: habitual, Factor: 1}, w(3), w(4))
 		}
-		if d, ok := m.oneDay(b, at); ok { // who was active on one day has not adopted
-			m.atMost(audit.Term{Var: adopted, Factor: 1}, audit.Term{Var: d, Factor: 1}, audit.Term{Var: pop, Factor: -1})
-		}
 	}
+	m.oneDay(b, at, pop)
 }
 
-// oneDay is the number of those who were active on a single day, where it can be told for the same people.
-func (m *Model) oneDay(b *block, at *place) (audit.Var, bool) {
+// oneDay relates adoption with active days of the same people, whichever is entered last: who was active on one day
+// has not adopted anything.
+func (m *Model) oneDay(b *block, at *place, pop audit.Var) {
+	var day audit.Var = audit.None
+	var adopted []audit.Var
 	for i := range b.plan.places {
-		if o := &b.plan.places[i]; b.plan.cat.Measures[i].Kind == catalog.Stickiness && o.set == at.set && slices.Equal(o.roles, at.roles) {
-			v, ok := b.vars[key{isDays, int16(i), everybody, 0}]
-			return v, ok
+		if o := &b.plan.places[i]; !b.kinds[i] || o.set != at.set || !slices.Equal(o.roles, at.roles) {
+			continue
+		}
+		if v, ok := b.vars[key{isDays, int16(i), everybody, 0}]; ok {
+			day = v
+		}
+		for f := range b.plan.cat.Measures[i].Features {
+			if v, ok := b.vars[key{isFeature, int16(i), everybody, int16(3*f + 1)}]; ok {
+				adopted = append(adopted, v)
+			}
 		}
 	}
-	return audit.None, false
+	for _, v := range adopted {
+		if day != audit.None {
+			m.atMost(audit.Term{Var: v, Factor: 1}, audit.Term{Var: day, Factor: 1}, audit.Term{Var: pop, Factor: -1})
+		}
+	}
 }
 
 func (m *Model) addFunnel(b *block, i int, ms *catalog.Measure, pop, group audit.Var) {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/egress/audit"
-	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -47,6 +46,7 @@ const (
 	isDays      = 'D' // of = measure, n = bin
 	isPeak      = 'K' // of = measure
 	isFeature   = 'F' // of = measure, n = 3·feature + 0 tried, 1 adopted, 2 habitual
+	isEntered   = '+' // no number: a step of the log
 	isFiltered  = 'U' // of = measure: people under where_user
 	isStep      = 'S' // of = measure, n = step
 	isBand      = 'B' // of = measure, n = band
@@ -63,7 +63,8 @@ type block struct {
 	classes []class // how the trait's values are told; fewer than two: not at all
 	vars    map[key]audit.Var
 	told    map[key]Told
-	all     audit.Var // everybody
+	kinds   map[int]bool // measures whose numbers were entered
+	all     audit.Var    // everybody
 	group   []audit.Var
 }
 
@@ -172,7 +173,7 @@ func (m *Model) protect(v, group audit.Var, least int) {
 
 // newBlock enters the numbers of a block.
 func (m *Model) newBlock(p *Plan, start int64, z Sizes) *block {
-	b := &block{start: start, plan: p, sizes: z, vars: map[key]audit.Var{}, told: map[key]Told{}}
+	b := &block{start: start, plan: p, sizes: z, vars: map[key]audit.Var{}, told: map[key]Told{}, kinds: map[int]bool{}}
 	b.all = m.constant(int64(z.People), int64(z.fewer(z.People)))
 	if b.classes = z.classes(); p.trait == "" || len(b.classes) < 2 {
 		b.classes = nil
@@ -188,11 +189,6 @@ func (m *Model) newBlock(p *Plan, start int64, z Sizes) *block {
 	}
 	if p.root >= 0 {
 		m.addWeeks(b)
-	}
-	for i := range p.cat.Measures {
-		if ms := &p.cat.Measures[i]; ms.Subject == catalog.Person && p.places[i].set >= 0 {
-			m.addKind(b, i, ms)
-		}
 	}
 	m.blocks = append(m.blocks, b)
 	return b

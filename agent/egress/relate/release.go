@@ -30,7 +30,7 @@ type entry struct {
 	Plan   [8]byte `json:"p,omitzero"` // entered with this catalog
 	Sizes  *Sizes  `json:"z,omitempty"`
 
-	What byte  `json:"w,omitempty"` // told
+	What byte  `json:"w,omitempty"` // told; of isEntered, a measure's numbers were entered
 	Of   int16 `json:"o,omitempty"`
 	Role int16 `json:"r,omitempty"`
 	N    int16 `json:"n,omitempty"`
@@ -74,6 +74,9 @@ func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) S
 		m.log = append(m.log, e)
 		b = m.enter(p, &m.log[len(m.log)-1])
 	}
+	if !cohort && m.enterKind(b, int(s.Measure)) {
+		m.log = append(m.log, entry{Start: at, What: isEntered, Of: int16(s.Measure)})
+	}
 	if cohort && p.places[s.Measure].set >= 0 {
 		if p.places[s.Measure].roles != nil {
 			return q, NotTold
@@ -97,12 +100,24 @@ func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) S
 
 func (p *Plan) prefix() [8]byte { return [8]byte(p.cat.Hash[:8]) }
 
+// enterKind enters the numbers of a measure when they are first asked for: until then nothing about them is told,
+// and they would only slow down what is. false: they were there, or there are none.
+func (m *Model) enterKind(b *block, i int) bool {
+	if b.kinds[i] || b.plan.places[i].set < 0 {
+		return false
+	}
+	b.kinds[i] = true
+	m.addKind(b, i, &b.plan.cat.Measures[i])
+	m.settle()
+	return true
+}
+
 func (m *Model) settle() { m.each(func(s *audit.System) { s.Settle() }) }
 
 func (m *Model) enter(p *Plan, e *entry) *block {
 	var b *block
 	if e.Cohort {
-		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}, told: map[key]Told{}}
+		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}, told: map[key]Told{}, kinds: map[int]bool{}}
 		b.all = m.constant(int64(e.Sizes.People), int64(e.Sizes.fewer(e.Sizes.People)))
 		m.blocks = append(m.blocks, b)
 	} else {
@@ -210,6 +225,10 @@ func (m *Model) replay() (fits bool) {
 		}
 		b := m.find(e.Start, e.Cohort)
 		if b == nil {
+			continue
+		}
+		if e.What == isEntered {
+			m.enterKind(b, int(e.Of))
 			continue
 		}
 		if e.Cohort {
