@@ -149,13 +149,13 @@ type PoolRow struct {
 	Sum      float64
 }
 
-// Periods of roll-ups.
+// Periods of roll-ups; Rolling28, Block4w and Block12w of package report are others.
 const (
 	Weekly  = report.Week
 	Monthly = report.Month
 )
 
-// Period is a roll-up over one ISO week or calendar month: of an account, or (Account "")
+// Period is a roll-up over one ISO week, calendar month, 28 days or block of weeks: of an account, or (Account "")
 // of the fleet, of one environment or of all that were asked for.
 type Period struct {
 	Account  string
@@ -163,8 +163,8 @@ type Period struct {
 	Hash     string
 	Kind     string
 	Field    report.Field
-	Grain    report.Grain // Weekly or Monthly
-	Start    int64        // civil day of the Monday or the first
+	Grain    report.Grain // Weekly, Monthly, Rolling28, Block4w or Block12w
+	Start    int64        // civil day of the Monday or the first; of Rolling28 the last day
 	Interval report.Interval
 	// How many told it in which form: installations in a row of an account, accounts in a
 	// row of the fleet. The interval is over those that told something.
@@ -188,7 +188,7 @@ type PeriodQuery struct {
 	// account that has installations in two of them are added and not joined.
 	Fleet        bool
 	Environments []string     // empty: all; several are joined
-	Grain        report.Grain // Weekly (default) or Monthly
+	Grain        report.Grain // Weekly by default
 	From, To     int64        // civil days, both included; 0 = open
 }
 

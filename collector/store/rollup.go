@@ -5,27 +5,38 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// RollsUp reports whether windows of the series add up: counts and seconds do, distinct
-// users do only across people's weeks (which are not cut finer here), gauges never.
+// RollsUp reports whether windows of the series are kept as periods of an account: counts and
+// seconds add up to weeks and months; distinct users do not, and windows longer than a day
+// (weeks, months, rolling 28 days, blocks of 4 and 12 weeks) are periods by themselves; gauges never.
 func (s *Series) RollsUp() bool {
-	switch s.Field {
-	case report.Value:
-		if s.Kind == string(catalog.ActiveUsers) {
-			return s.Grain == report.Week || s.Grain == report.Month
-		}
-		if s.Kind != string(catalog.Count) {
-			return false
-		}
-	case report.New, report.Retained, report.Resurrected, report.Dormant:
-		return s.Grain == report.Week || s.Grain == report.Month
-	case report.Count, report.Sum, report.Increase, report.Up, report.Down, report.Maintenance,
-		report.Unseen, report.Incidents, report.Good, report.Valid:
-	default:
+	if s.Grain < report.FiveMinutes || s.Grain > report.Block12w {
 		return false
 	}
-	switch s.Grain {
-	case report.FiveMinutes, report.Hour, report.Day, report.Week, report.Month:
+	whole := s.Grain > report.Day
+	switch s.Field {
+	case report.Value:
+		return s.Kind == string(catalog.Count) || whole && (s.JoinsPeople() || s.Kind == string(catalog.Transitions))
+	case report.New, report.Retained, report.Resurrected, report.Dormant, report.Daily, report.Peak:
+		return whole
+	case report.Purchased, report.Assigned:
+		return s.Grain == report.Rolling28
+	case report.Count, report.Sum, report.Increase, report.Up, report.Down, report.Maintenance,
+		report.Unseen, report.Incidents, report.Good, report.Valid:
 		return true
+	}
+	return false
+}
+
+// JoinsPeople reports whether the figure counts people, who may use several installations of
+// an account: those join to the largest … the sum, and do not add up.
+func (s *Series) JoinsPeople() bool { return countsPeople(s.Kind, s.Field) }
+
+func countsPeople(kind string, f report.Field) bool {
+	switch catalog.Kind(kind) {
+	case catalog.ActiveUsers, catalog.Lifecycle, catalog.Stickiness, catalog.Retention, catalog.Funnel, catalog.Adoption:
+		return true
+	case catalog.Seats:
+		return f == report.Value || f == report.Peak
 	}
 	return false
 }
@@ -37,7 +48,7 @@ func JoinEnvironments(list []Period, fleet bool) []Period {
 		if n := len(out); n > 0 {
 			o := &out[n-1]
 			if o.Account == p.Account && o.Measure == p.Measure && o.Hash == p.Hash && o.Field == p.Field && o.Start == p.Start {
-				if p.Kind == string(catalog.ActiveUsers) && !fleet {
+				if countsPeople(p.Kind, p.Field) && !fleet {
 					o.Interval = o.Interval.Union(p.Interval)
 				} else {
 					o.Interval = o.Interval.Add(p.Interval)

@@ -421,7 +421,7 @@ func (a *applying) series(s *store.Series) (seriesInfo, error) {
 		return seriesInfo{}, err
 	}
 	dims := store.DimsKey(s.Dims)
-	i := seriesInfo{total: dims == "{}", union: s.Kind == kindActiveUsers}
+	i := seriesInfo{total: dims == "{}", union: s.JoinsPeople()}
 	err = a.row(`INSERT INTO series (measure, hash, kind, subject, category, field, grain, dims, texts) VALUES (?,?,?,?,?,?,?,?,?)
 		ON CONFLICT DO UPDATE SET texts = excluded.texts RETURNING id`,
 		s.Measure, s.Hash, s.Kind, s.Subject, s.Category, int64(s.Field), int64(s.Grain), dims, string(texts)).Scan(&i.id)

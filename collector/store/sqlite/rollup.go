@@ -10,11 +10,8 @@ import (
 
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
-	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
-
-const kindActiveUsers = string(catalog.ActiveUsers)
 
 // periodKey is an installation's period of a line, before the accounts are brought up to date.
 type periodKey struct {
@@ -32,18 +29,15 @@ type sums struct {
 	exact, banded, suppressed, unknown int64
 }
 
-// roll adds a window to the periods that hold it: days and finer to week and month, a week
-// only to itself and a month only to itself.
+// roll adds a window to the periods that hold it: days and finer to week and month, longer
+// ones only to themselves.
 func (a *applying) roll(at place, s seriesInfo, c *store.Cell, zone *time.Location) {
 	k := periodKey{place: at, line: s.line, grain: c.Series.Grain, union: s.union}
 	day := c.Start
 	if !k.grain.Civil() {
 		day = report.CivilDay(time.Unix(c.Start, 0), zone)
 	}
-	for _, p := range [...]report.Grain{store.Weekly, store.Monthly} {
-		if k.grain > report.Day && k.grain != p {
-			continue
-		}
+	for _, p := range periodsOf(k.grain) {
 		k.period, k.start = p, report.CivilStart(p, day)
 		sum := a.periods[k]
 		if sum == nil {
@@ -52,6 +46,13 @@ func (a *applying) roll(at place, s seriesInfo, c *store.Cell, zone *time.Locati
 		}
 		sum.add(c)
 	}
+}
+
+func periodsOf(g report.Grain) []report.Grain {
+	if g <= report.Day {
+		return []report.Grain{store.Weekly, store.Monthly}
+	}
+	return []report.Grain{g}
 }
 
 func (s *sums) add(c *store.Cell) {
@@ -199,8 +200,10 @@ func seconds(g report.Grain) int64 {
 		return 3600
 	case report.Week:
 		return 7 * 86400
-	case report.Month:
+	case report.Month, report.Rolling28, report.Block4w:
 		return 28 * 86400
+	case report.Block12w:
+		return 84 * 86400
 	}
 	return 86400
 }
