@@ -57,6 +57,7 @@ type Config struct {
 	Settings    settings.Config
 	Version     string
 	Simulated   bool         // a new state is fed by replays; an existing state keeps its kind
+	Judge       bool         // let the gate judge also in a recording that is not enrolled, from which nothing can leave
 	CatalogFile []byte       // a catalog for a state that is not enrolled: everything is measured locally
 	FS          durable.FS   // default durable.OS()
 	Logger      *slog.Logger // default: silent

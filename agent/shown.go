@@ -43,6 +43,10 @@ func (a *Agent) shown(c *catalog.Catalog, i int, g report.Grain, l measure.Line)
 	}
 	m := &c.Measures[i]
 	w := egress.Window{Catalog: c, Measure: i, Grain: g, Start: start}
+	if m.Subject == catalog.Person && !a.judges() {
+		return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: report.Suppressed.String(),
+			Why: "nothing is judged in a recording that is not enrolled: ask with --exact", Closed: l.Closed})
+	}
 	if m.Subject != catalog.Person {
 		form, in, why := a.gate.Show(w, a.policy, report.Series{}, 0, l.Closed)
 		return oneShown(l, form, in, why)

@@ -167,6 +167,9 @@ func (s sizes) Holders(trait string) map[string]int {
 
 // closed takes a closed window through the gate to the shelf. The fold calls it, with mu held.
 func (a *Agent) closed(w *measure.Window) {
+	if !a.judges() {
+		return
+	}
 	e := egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
 	cells, leave, err := a.gate.Judge(e, a.policy)
 	if err != nil { // no random bytes: the window stays, and noise for it was not spent
@@ -190,6 +193,10 @@ type explainKey struct {
 	series  report.Series
 	start   int64
 }
+
+// judges reports whether the gate judges here. From a recording that is not enrolled nothing can leave, and judging
+// takes longer than measuring.
+func (a *Agent) judges() bool { return a.id.Enrolment != nil || !a.cfg.Simulated || a.cfg.Judge }
 
 // remember keeps, for the preview, what does not leave of the newest windows, and why what leaves has its form.
 func (a *Agent) remember(w egress.Window, cells []egress.Ruled, leave bool) {
