@@ -62,7 +62,7 @@ func gate(known, active int, p Policy) *Gate {
 // Of people nothing leaves but weeks of the site's total and of counts, blocks of four weeks, what looks back 28 days
 // on a block's last day, and cohorts of twelve weeks.
 func TestOnlyTheWindowsOfPRIVACYLeave(t *testing.T) {
-	c := simulated(t)
+	c := madeUp(t)
 	for _, level := range []exchange.Level{exchange.Aggregate, exchange.Totals} {
 		p := policy(c, level, 100)
 		for i := range c.Measures {
@@ -92,7 +92,7 @@ func TestOnlyTheWindowsOfPRIVACYLeave(t *testing.T) {
 }
 
 func TestNonInterferenceTheFormNeverDependsOnTheValue(t *testing.T) {
-	c := simulated(t)
+	c := madeUp(t)
 	rapid.Check(t, func(t *rapid.T) {
 		people := rapid.IntRange(0, 400).Draw(t, "people")
 		p := policy(c, rapid.SampledFrom([]exchange.Level{exchange.Aggregate, exchange.Totals}).Draw(t, "level"), people)

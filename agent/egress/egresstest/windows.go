@@ -17,7 +17,7 @@ type Window struct {
 
 // Events is who did how many of them.
 type Events struct {
-	Users                    int64
+	Users                   int64
 	Capped, Largest, Second float64
 }
 
