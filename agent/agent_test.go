@@ -140,7 +140,7 @@ func TestReplaySendsWhatConsentCovers(t *testing.T) {
 			told[f.Measure+" "+f.Grain.String()]++
 		}
 	}
-	for _, must := range []string{"people 4w", "flow 4w", "active_authors 4w", "stickiness rolling28", "kept 12w"} {
+	for _, must := range []string{"people 4w", "flow 4w", "active_authors 4w", "habit rolling28", "kept 12w", "areas rolling28"} {
 		if told[must] == 0 {
 			t.Errorf("nothing was told of %s: %v", must, told)
 		}

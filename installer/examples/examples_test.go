@@ -106,6 +106,7 @@ func TestForgeHasTheMeasuresOthersCountOn(t *testing.T) {
 		"flow": catalog.Lifecycle, "files": catalog.Distribution, "wait": catalog.Distribution,
 		"web": catalog.Availability, "requests": catalog.SLO, "latency": catalog.Histogram,
 		"queue_depth": catalog.Gauge, "jobs": catalog.Counter, "agent_version": catalog.Fact, "os_family": catalog.Fact,
+		"habit": catalog.Stickiness, "kept": catalog.Retention, "areas": catalog.Adoption, "into_review": catalog.Funnel, "next": catalog.Transitions,
 	} {
 		if m, _ := c.Measure(id); m == nil || m.Kind != kind {
 			t.Errorf("%s should be there and of kind %s", id, kind)
