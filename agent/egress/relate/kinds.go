@@ -216,6 +216,9 @@ func (m *Model) addDays(b *block, i int, pop, group audit.Var) {
 	var bins [6]audit.Var
 	byWeeks := [5][]audit.Var{}
 	weekly := b.plan.weeks && b.vars[key{isSet, int16(b.plan.root), everybody, 0}] == pop
+	if weekly {
+		m.weekCounts(b)
+	}
 	for n := range bins {
 		bins[n] = m.inside(b, key{isDays, int16(i), everybody, int16(n)}, pop, group)
 		if !weekly {
@@ -263,6 +266,7 @@ func (m *Model) addAdoption(b *block, i int, ms *catalog.Measure, pop, group aud
 		habitual := m.inside(b, k(2), adopted, group)
 		m.part(pop, habitual, group, leastCell)
 		if b.plan.weeks && at.set == b.plan.root {
+			m.weekCounts(b)
 			w := func(n int16) audit.Term {
 				return audit.Term{Var: b.vars[key{isWeeks, 0, everybody, n}], Factor: -1}
 			}

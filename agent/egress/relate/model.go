@@ -283,8 +283,12 @@ func (m *Model) addWeeks(b *block) {
 	}
 	m.atMost(terms...)
 	m.ring(append(w[:], root)...)
-	if b.plan.weeks {
-		m.addWeekCounts(b, root, w)
+}
+
+// weekCounts enters in how many weeks people were active, when something first looks at it.
+func (m *Model) weekCounts(b *block) {
+	if _, ok := b.vars[key{isWeeks, 0, everybody, 1}]; !ok {
+		m.addWeekCounts(b, b.vars[key{isSet, int16(b.plan.root), everybody, 0}], [4]audit.Var(b.weekVars()))
 	}
 }
 
