@@ -120,7 +120,8 @@ type computation struct {
 	pairs  map[*entry]int // transitions: the step before
 	pairsN int
 
-	blocks []settled // funnel
+	settled map[*entry]int64 // funnel: entries by the moment their block of four weeks closed
+	blocks  []block
 }
 
 // window is one on its way.

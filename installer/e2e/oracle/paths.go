@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -150,16 +151,10 @@ func (c *computation) entries(w *window) map[string]*outcome {
 	return found
 }
 
-// settled is the entries of a block of four weeks that has closed.
-type settled struct {
-	closed  int64
-	last    int // day
-	entries map[*entry]bool
-}
-
 // settle goes through the blocks of four weeks in order. What was an entry when its block closed stays one
 // in every grain, also when an alias joins another history to it later.
 func (c *computation) settle(begin, end int) {
+	c.settled = map[*entry]int64{}
 	for day := begin; day <= end; {
 		first, last := span("4w", day)
 		day = last + 1
@@ -167,33 +162,42 @@ func (c *computation) settle(begin, end int) {
 		if !w.closed {
 			return
 		}
-		b := settled{w.at, last, map[*entry]bool{}}
 		for _, p := range c.pathsAt(w.view) {
 			for _, i := range c.entrances(w, p) {
-				b.entries[p.events[i]] = true
+				c.settled[p.events[i]] = w.at
 			}
 		}
-		c.blocks = append(c.blocks, b)
+		c.blocks = append(c.blocks, block{w.at, last})
 	}
+}
+
+// block is four weeks that have closed.
+type block struct {
+	closed int64
+	last   int // day
 }
 
 // entrances are the positions in a path at which its person enters within a window: the first match ever, or
 // the first more than Within after the last entry.
 func (c *computation) entrances(w *window, p *path) (out []int) {
-	var last *entry
+	i := sort.Search(len(p.events), func(i int) bool { return p.events[i].day >= w.first })
+	if i == len(p.events) || p.events[i].day > w.last {
+		return nil // nothing of this path lies in the window
+	}
 	open := never // the first day whose entries can still change
-	for _, b := range c.blocks {
-		if b.closed >= w.at {
-			break
-		}
-		open = b.last + 1
-		for _, e := range p.events {
-			if b.entries[e] {
-				last = e
-			}
+	for i := len(c.blocks) - 1; i >= 0 && open == never; i-- {
+		if c.blocks[i].closed < w.at {
+			open = c.blocks[i].last + 1
 		}
 	}
+	var last *entry
 	for i, e := range p.events {
+		if at, ok := c.settled[e]; ok && at < w.at {
+			last = e
+		}
+		if e.day > w.last {
+			break
+		}
 		if e.rec >= w.at || e.day < open || !c.m.Steps[0].takes(e) {
 			continue
 		}
@@ -201,7 +205,7 @@ func (c *computation) entrances(w *window, p *path) (out []int) {
 			continue
 		}
 		last = e
-		if e.day >= w.first && e.day <= w.last {
+		if e.day >= w.first {
 			out = append(out, i)
 		}
 	}
@@ -259,7 +263,8 @@ func (c *computation) transitions(w *window) map[string]string {
 }
 
 // firstTime: the first match by its own time of anybody who counted at any moment since. What is known
-// stays known; a match that comes late can only be an earlier one.
+// stays known; a match that comes late can only be an earlier one. What arrived in the same moment is one
+// request and looked at as a whole.
 func (c *computation) firstTime() []string {
 	moments := map[int]int64{} // receipt by sequence
 	for _, e := range c.mine {
@@ -282,9 +287,9 @@ func (c *computation) firstTime() []string {
 	var changes []change
 	earliest := int64(math.MaxInt64)
 	for _, n := range slices.Sorted(maps.Keys(moments)) {
-		v := c.site.after(moments[n], n)
+		v := c.site.know(time.Unix(0, moments[n]+1))
 		for _, e := range c.mine {
-			if e.sequence > n {
+			if e.rec > moments[n] {
 				break
 			}
 			if p := v.person[e.user]; e.at < earliest && p != nobody && v.isPerson(p) && v.fits(c.m.WhereUser, p) {

@@ -20,7 +20,7 @@ type rawEvent struct {
 	Properties, Traits                                            map[string]any
 }
 
-// records reads lines as a door would: one record for each event received before until.
+// records reads lines as a door would: one record for all events received in the same moment before until.
 func records(t testing.TB, in io.Reader, cat *catalog.Catalog, until time.Time) (out []*record.Record) {
 	t.Helper()
 	sc := bufio.NewScanner(in)
@@ -46,6 +46,24 @@ func records(t testing.TB, in io.Reader, cat *catalog.Catalog, until time.Time) 
 	}
 	if sc.Err() != nil {
 		t.Fatal(sc.Err())
+	}
+	return batched(out)
+}
+
+// batched makes one request of all calls that arrived in the same moment.
+func batched(rs []*record.Record) (out []*record.Record) {
+	for _, r := range rs {
+		if n := len(out); n > 0 && out[n-1].Received == r.Received {
+			b := out[n-1]
+			b.Events = append(b.Events, r.Events...)
+			b.Skewed += r.Skewed
+			b.ClockBack += r.ClockBack
+			for i, refused := range r.RefusedEvents {
+				b.RefusedEvents[i] += refused
+			}
+			continue
+		}
+		out = append(out, r)
 	}
 	return out
 }

@@ -91,11 +91,7 @@ func randomHistory(t *testing.T, seed uint64, cat *catalog.Catalog, y *tally) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, rs, measures := newFold(cat, s), records(t, bytes.NewReader(raw), cat, until), only(oracle.RichMeasures())
-	if seed%2 == 0 { // first_time looks at a request as a whole, the oracle at each call in it
-		rs = batched(rs)
-		measures = slices.DeleteFunc(measures, func(m oracle.Measure) bool { return m.Kind == "first_time" })
-	}
+	f, rs := newFold(cat, s), records(t, bytes.NewReader(raw), cat, until)
 	for i, r := range rs {
 		switch rng.IntN(25) {
 		case 0:
@@ -111,7 +107,7 @@ func randomHistory(t *testing.T, seed uint64, cat *catalog.Catalog, y *tally) {
 	}
 	f.Advance(until.UnixNano())
 	before := t.Failed()
-	if compare(t, restarted(t, f, newFold(cat, s)), site, measures, y); t.Failed() && !before {
+	if compare(t, restarted(t, f, newFold(cat, s)), site, only(oracle.RichMeasures()), y); t.Failed() && !before {
 		t.Logf("that was history %d: zone %s, begin %s, until %s, remember %s", seed, zone, begin, until, s.Remember)
 	}
 }
@@ -126,24 +122,6 @@ func restarted(t testing.TB, f, next *measure.Fold) *measure.Fold {
 		t.Fatal(err)
 	}
 	return next
-}
-
-// batched makes one request of all calls that arrived in the same moment.
-func batched(rs []*record.Record) (out []*record.Record) {
-	for _, r := range rs {
-		if n := len(out); n > 0 && out[n-1].Received == r.Received {
-			b := out[n-1]
-			b.Events = append(b.Events, r.Events...)
-			b.Skewed += r.Skewed
-			b.ClockBack += r.ClockBack
-			for i, refused := range r.RefusedEvents {
-				b.RefusedEvents[i] += refused
-			}
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 // permuted lets a part of the calls arrive later than they did, up to an hour or up to two days, and others

@@ -65,7 +65,6 @@ func (s *Site) on(first, last int) (out []*entry) {
 type view struct {
 	site   *Site
 	at     int64 // unix ns
-	upTo   int   // and up to this event, if it is not 0: of those received in the same moment
 	joined int   // how many joins
 	person []int // by user
 	users  map[int][]int
@@ -75,17 +74,13 @@ type view struct {
 }
 
 // know makes the view of a moment.
-func (s *Site) know(moment time.Time) *view { return s.view(moment.UnixNano(), 0) }
-
-// after makes the view of the moment in which an event was received, as it was after this event.
-func (s *Site) after(rec int64, sequence int) *view { return s.view(rec+1, sequence) }
-
-func (s *Site) view(at int64, upTo int) *view {
-	if s.known != nil && s.known.at == at && s.known.upTo == upTo {
+func (s *Site) know(moment time.Time) *view {
+	at := moment.UnixNano()
+	if s.known != nil && s.known.at == at {
 		return s.known
 	}
-	v := &view{site: s, at: at, upTo: upTo, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}, people: map[int]bool{}}
-	for v.joined < len(s.joins) && s.joins[v.joined].rec < at && (upTo == 0 || s.joins[v.joined].sequence <= upTo) {
+	v := &view{site: s, at: at, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}, people: map[int]bool{}}
+	for v.joined < len(s.joins) && s.joins[v.joined].rec < at {
 		v.joined++
 	}
 	if s.known != nil && s.known.joined == v.joined { // the same people
@@ -135,7 +130,7 @@ func (v *view) last(history map[int][]told, p int) (t told, ok bool) {
 
 // latest is what was told last of one history.
 func (v *view) latest(h []told) (told, bool) {
-	n := sort.Search(len(h), func(i int) bool { return h[i].rec >= v.at || v.upTo != 0 && h[i].sequence > v.upTo })
+	n := sort.Search(len(h), func(i int) bool { return h[i].rec >= v.at })
 	if n == 0 {
 		return told{}, false
 	}
