@@ -33,11 +33,11 @@ import (
 	"github.com/fieldpost/fieldpost/agent/console"
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/egress/shown"
 	"github.com/fieldpost/fieldpost/agent/footprint"
 	"github.com/fieldpost/fieldpost/agent/identity"
 	"github.com/fieldpost/fieldpost/agent/intake"
-	"github.com/fieldpost/fieldpost/agent/intake/scrape"
-	"github.com/fieldpost/fieldpost/agent/intake/statsd"
+	"github.com/fieldpost/fieldpost/agent/intake/entrance"
 	"github.com/fieldpost/fieldpost/agent/journal"
 	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/agent/measure/history"
@@ -78,31 +78,29 @@ type Agent struct {
 	journal   *journal.Journal // nil in a simulated state: the recorded file is the journal
 	uplink    *uplink.Client   // nil when not enrolled
 	probes    *probe.Runner
-	scrapes   *scrape.Runner
-	statsd    *statsd.Server // nil: off
+	samples   *entrance.Samples // nil in a simulated state
 	clock     *intake.Clock
 	words     atomic.Pointer[intake.Vocabulary]
 	running   atomic.Bool
 	wiping    atomic.Bool  // the state is being deleted
 	virtualNS atomic.Int64 // simulated: the virtual clock, unix ns; 0 before the first event
 
-	mu        sync.Mutex // guards everything below
-	moved     *sync.Cond // applied has risen
-	store     *history.Store
-	gate      *egress.Gate
-	policy    egress.Policy           // as the fold has seen it: by the records applied so far
-	applied   uint64                  // the newest record applied
-	saved     time.Time               // of the last checkpoint, real time
-	unsaved   error                   // why the last checkpoint failed; nil: it did not
-	unsealed  error                   // why files of before there was a site key are still here; nil: they are not
-	halt      context.CancelCauseFunc // stops Run; nil: it does not run
-	catalogs  map[exchange.Hash]*catalog.Catalog
-	current   *catalog.Catalog            // in force; nil: none
-	explained map[explainKey]egress.Ruled // figures that leave
-	stays     []control.Line              // figures of the newest closed windows that do not leave
-	progress  map[string]int              // simulated: lines read of each recorded file
-	alsoNS    int64                       // simulated: Received of the newest further record that was fed
-	delivery  delivery
+	mu       sync.Mutex // guards everything below
+	moved    *sync.Cond // applied has risen
+	store    *history.Store
+	gate     *egress.Gate
+	policy   egress.Policy           // as the fold has seen it: by the records applied so far
+	applied  uint64                  // the newest record applied
+	saved    time.Time               // of the last checkpoint, real time
+	unsaved  error                   // why the last checkpoint failed; nil: it did not
+	unsealed error                   // why files of before there was a site key are still here; nil: they are not
+	halt     context.CancelCauseFunc // stops Run; nil: it does not run
+	catalogs map[exchange.Hash]*catalog.Catalog
+	current  *catalog.Catalog // in force; nil: none
+	kept     shown.Kept       // what the gate ruled, for the preview
+	progress map[string]int   // simulated: lines read of each recorded file
+	alsoNS   int64            // simulated: Received of the newest further record that was fed
+	delivery delivery
 
 	purgeTo uint64 // number of the newest Forget record applied: the journal up to it has to go
 	forgot  uint64 // how many Forget records met somebody known, since Open
@@ -148,7 +146,7 @@ func newAgent(cfg Config) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}, explained: map[explainKey]egress.Ruled{}}
+	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}}
 	a.moved = sync.NewCond(&a.mu)
 	return a
 }
@@ -194,7 +192,7 @@ func (a *Agent) open() (err error) {
 	}
 	a.refreshWords()
 	a.openProbes()
-	a.openSamples()
+	a.samples = entrance.Open(a.cfg.Settings, a.words.Load, a.journal, a.clock, a.log)
 	if err := a.finishForget(context.Background()); err != nil {
 		a.log.Warn("what was forgotten is still in old files", "error", err)
 	}
@@ -299,7 +297,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		})
 	}
 	in := intake.New(intake.Config{Vocabulary: a.words.Load, Journal: a.journal, Clock: a.clock, Logger: a.log,
-		Doors: a.doors()})
+		Doors: entrance.Doors(a.cfg.Settings.WriteKeys)})
 	run("intake", func(ctx context.Context) error { return in.Serve(ctx, listeners.intake) })
 	if listeners.console != nil {
 		run("console", func(ctx context.Context) error { return a.ServeConsole(ctx, listeners.console) })
@@ -308,9 +306,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	run("measuring", a.tail)
 	run("clock", a.tick)
 	run("probes", a.probes.Run)
-	run("scrape", a.scrapes.Run)
+	run("scrape", a.samples.Scrape)
 	if listeners.statsd != nil {
-		run("statsd", func(ctx context.Context) error { return a.statsd.Serve(ctx, listeners.statsd) })
+		run("statsd", func(ctx context.Context) error { return a.samples.Serve(ctx, listeners.statsd) })
 	}
 	run("delivery", a.deliver)
 	run("footprint", a.trim)
@@ -363,7 +361,7 @@ func (a *Agent) listen() (l listeners, err error) {
 		l.console = open("console", a.cfg.Settings.Console)
 	}
 	if err == nil {
-		l.statsd, err = a.listenStatsD()
+		l.statsd, err = a.samples.Listen()
 	}
 	if err == nil {
 		l.control, err = control.Listen(a.cfg.Settings.State)

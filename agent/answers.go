@@ -9,17 +9,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fieldpost/fieldpost/agent/consent"
+	"github.com/fieldpost/fieldpost/agent/consent/words"
 	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/agent/egress/shown"
 	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/outbox"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
-	"github.com/fieldpost/fieldpost/protocol/catalog/diff"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -68,13 +68,14 @@ func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, 
 	if err != nil {
 		return nil, refuse("query_refused", err.Error(), "fieldpost-agent catalog", 2)
 	}
+	asked := shown.Asked{Gate: a.gate, Policy: a.policy, Judges: a.judges(), Catalog: c, Measure: i, Grain: g}
 	out := make([]json.RawMessage, 0, len(lines))
 	for _, l := range lines {
 		var b []byte
 		if q.Exact {
 			b, err = json.Marshal(l)
 		} else {
-			b, err = a.shown(c, i, g, l)
+			b, err = asked.Line(lineOf(l))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("writing a line: %w", err)
@@ -82,6 +83,20 @@ func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, 
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+// lineOf is a line as the forms for the site's own screens see it.
+func lineOf(l measure.Line) shown.Line {
+	out := shown.Line{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Closed: l.Closed, Whole: l}
+	switch v := l.Value.(type) {
+	case int64:
+		out.Count = &v
+	case measure.RetentionValue:
+		out.Weeks = len(v.Active)
+	case measure.SeatsValue:
+		out.Purchased, out.Assigned = v.Purchased, v.Assigned
+	}
+	return out
 }
 
 // allowExact lets the owner of the state see exact figures where the site allows it, and records each
@@ -116,13 +131,15 @@ func (a *Agent) Preview(ctx context.Context) (control.Preview, error) {
 	byOrigin := map[outbox.Origin][]report.Cell{}
 	a.outbox.Shelved(func(o outbox.Origin, cell report.Cell) bool {
 		byOrigin[o] = append(byOrigin[o], cell)
-		if l, ok := a.line(o.Catalog, cell); ok {
-			p.Leaves = append(p.Leaves, l)
+		if c := a.catalogs[o.Catalog]; c != nil {
+			if l, ok := a.kept.Line(c, cell); ok {
+				p.Leaves = append(p.Leaves, l)
+			}
 		}
 		return ctx.Err() == nil
 	})
 	p.Bytes = a.bytes(byOrigin)
-	p.Stays = slices.Clone(a.staying())
+	p.Stays = a.kept.Stays()
 	return p, ctx.Err()
 }
 
@@ -146,27 +163,6 @@ func (a *Agent) bytes(cells map[outbox.Origin][]report.Cell) (n int) {
 		}
 	}
 	return n
-}
-
-func (a *Agent) line(hash exchange.Hash, cell report.Cell) (control.Line, bool) {
-	c := a.catalogs[hash]
-	if c == nil {
-		return control.Line{}, false
-	}
-	f, err := c.Resolve(cell)
-	if err != nil {
-		return control.Line{}, false
-	}
-	m := &c.Measures[cell.Measure]
-	l := control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose}
-	x, ok := a.explained[explainKey{hash, cell.Series, cell.Start}]
-	switch {
-	case ok:
-		l.Reason, l.Why, l.Explain = string(x.Reason), x.Reason.Text(), x.Why.Text()
-	case f.Form == report.Suppressed:
-		l.Reason, l.Why = "withheld", "it leaves as “withheld”; the reason stays here and was not kept over the last start"
-	}
-	return l, true
 }
 
 // Ledger is what left, newest first.
@@ -220,61 +216,14 @@ func (a *Agent) Catalog(context.Context) (control.Catalog, error) {
 	if c == nil {
 		return control.Catalog{}, refuse("catalog_missing", "there is no catalog yet", "fieldpost-agent status", 1)
 	}
-	out := control.Catalog{Name: c.Name, Version: c.Version, Vendor: c.Vendor, Hash: c.Hash, Raw: c.Raw, Changes: []control.Change{}}
 	st, decided := a.consent.Current()
-	var accepted *catalog.Catalog
-	if decided && st.Statement.CatalogVersion > 0 {
-		out.Accepted, accepted = st.Statement.CatalogVersion, a.catalogs[st.Statement.Catalog]
-	}
-	if accepted != nil {
-		for _, d := range diff.Between(accepted, c) {
-			out.Changes = append(out.Changes, control.Change{Kind: string(d.Kind), Measure: d.Measure, Text: d.Text})
-		}
-	}
-	for i := range c.Measures {
-		m := &c.Measures[i]
-		x := control.Measure{ID: m.ID, Kind: string(m.Kind), Subject: string(m.Subject), Category: m.Category, Question: m.Question, Purpose: m.Purpose,
-			Owner: m.Owner, Kept: kept(m.Retention), Expires: m.Expires, By: m.By, Leaves: m.Leaves.String(), Level: exchange.Off, Target: m.Target}
-		for _, g := range m.Grains() {
-			x.Grains = append(x.Grains, g.String())
-		}
-		if mt, _ := c.Metric(m.Metric); mt != nil {
-			x.Unit = mt.Unit
-		}
-		if decided {
-			x.Level = st.Statement.Effective(m, accepted).Level
-		}
-		out.Measures = append(out.Measures, x)
-	}
-	return out, nil
-}
-
-func kept(d time.Duration) string {
-	if d == 0 {
-		return "for ever"
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return words.Catalog(c, st.Statement, decided, a.catalogs[st.Statement.Catalog]), nil
 }
 
 // Consent is the decision in force and all before it.
 func (a *Agent) Consent(context.Context) (control.Consent, error) {
-	out := control.Consent{Locked: a.cfg.Settings.ConsentLock, DoNotTrack: a.cfg.Settings.DoNotTrack, Levels: []exchange.Decision{}}
-	for _, s := range a.consent.History() {
-		st := s.Statement
-		out.History = append(out.History, control.ConsentEntry{Number: st.Number, At: time.Unix(st.Decided, 0).UTC(), By: s.Record.By,
-			Ticket: s.Record.Ticket, Levels: st.Categories, Paused: st.Paused, Hash: s.Signed.Hash()})
-	}
-	s, ok := a.consent.Current()
-	if !ok {
-		return out, nil
-	}
-	st := s.Statement
-	out.Decided, out.Number, out.Paused, out.At = len(st.Categories) > 0, st.Number, st.Paused, time.Unix(st.Decided, 0).UTC()
-	out.By, out.Ticket, out.Counter, out.People = s.Record.By, s.Record.Ticket, s.Record.CountersignedBy, s.Record.People
-	out.Levels = append(out.Levels, st.Categories...)
-	if st.CatalogVersion > 0 {
-		out.Catalog = fmt.Sprintf("%s %d", st.CatalogName, st.CatalogVersion)
-	}
+	out := words.Consent(a.consent)
+	out.Locked, out.DoNotTrack = a.cfg.Settings.ConsentLock, a.cfg.Settings.DoNotTrack
 	return out, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/outbox"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/agent/uplink"
+	"github.com/fieldpost/fieldpost/agent/uplink/refusal"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/catalog/signing"
@@ -104,7 +105,7 @@ func Enroll(ctx context.Context, cfg Config, token exchange.Token) (identity.Enr
 	}
 	ans, err := uplink.Join(ctx, uplink.Config{Proxy: proxyOf(a.cfg.Settings.Proxy), Logger: a.log}, token, a.id.Key)
 	if err != nil {
-		return identity.Enrolment{}, uplinkError(err)
+		return identity.Enrolment{}, refusal.Of(err)
 	}
 	e := identity.Enrolment{URL: token.URL, CA: token.CA, Collector: token.Collector, CatalogKey: token.CatalogKey, Agent: ans.Agent,
 		Account: ans.Account, Installation: ans.Installation, Environment: ans.Environment, Joined: time.Now().UTC()}
@@ -185,7 +186,7 @@ func (a *Agent) sendAll(ctx context.Context) (control.Sent, error) {
 	}
 	sent.Left = int(a.outbox.Counts().Waiting)
 	a.settle(err, sent.Batches > 0)
-	return sent, uplinkError(err)
+	return sent, refusal.Of(err)
 }
 
 // tellNews checks in again where a decision was made since the last time: what was frozen may name it.
@@ -217,7 +218,7 @@ func (a *Agent) settle(err error, acked bool) {
 		d.failing = time.Now()
 	}
 	var e *control.Error
-	if errors.As(uplinkError(err), &e) {
+	if errors.As(refusal.Of(err), &e) {
 		d.problem = &control.Warning{Code: e.Code, Cause: e.Message, Remedy: e.Hint}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/journal"
 	"github.com/fieldpost/fieldpost/agent/ledger"
+	"github.com/fieldpost/fieldpost/agent/ledger/words"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
@@ -36,7 +37,7 @@ func (a *Agent) Forget(ctx context.Context, o control.ForgetOrder) (control.Forg
 	}
 	a.keeping.Lock() // one at a time: what is counted is this one's
 	defer a.keeping.Unlock()
-	if err := a.record(ctx, ledger.Forgotten, forgetDetail{len(o.Users)}); err != nil {
+	if err := a.record(ctx, ledger.Forgotten, words.Forgotten{Asked: len(o.Users)}); err != nil {
 		return out, err
 	}
 	before := a.forgotten()
@@ -51,11 +52,6 @@ func (a *Agent) Forget(ctx context.Context, o control.ForgetOrder) (control.Forg
 			"make room on the disk and repeat it; the next start tries it too", 1)
 	}
 	return out, nil
-}
-
-// forgetDetail is what the ledger says of a Forget.
-type forgetDetail struct {
-	Asked int `json:"asked"`
 }
 
 func (a *Agent) forgotten() uint64 {

@@ -5,19 +5,19 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/egress"
+	"github.com/fieldpost/fieldpost/agent/egress/shown"
 	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
-	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // Audit bounds every count of people from everything on the ledger that left.
 func (a *Agent) Audit(ctx context.Context, o control.AuditOrder) (control.Audit, error) {
 	var out control.Audit
+	batches := 0
 	var sent []egress.Sent
 	pub := a.id.Key.Public().(ed25519.PublicKey)
 	for e, err := range a.ledger.Entries(ledger.Filter{Kind: ledger.Batch, WithBatch: true}) {
@@ -37,30 +37,19 @@ func (a *Agent) Audit(ctx context.Context, o control.AuditOrder) (control.Audit,
 		if c == nil {
 			return out, refuse("catalog_missing", fmt.Sprintf("the catalog of entry %d is not here any more", e.No), "restore the state directory", 1)
 		}
-		out.Batches++
+		batches++
 		for _, cell := range b.Cells {
 			sent = append(sent, egress.Sent{Catalog: c, Cell: cell})
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	found := a.gate.Inspect(sent)
-	out.Figures, out.Told, out.Counts, out.Narrowed = found.Figures, found.Told, found.Numbers, len(found.Findings)
+	out = shown.Audit(a.gate.Inspect(sent), a.gate.Spent(), cmp.Or(o.Most, 20))
+	out.Batches = batches
 	for _, s := range a.consent.History() {
 		for _, d := range s.Statement.Categories {
 			out.Totals = out.Totals || d.Level.AtLeast(exchange.Totals)
 		}
-	}
-	for _, f := range found.Findings {
-		if !f.Holds {
-			out.Breaches++
-		}
-		if len(out.Narrow) < cmp.Or(o.Most, 20) {
-			out.Narrow = append(out.Narrow, control.AuditFinding{What: f.What, Start: report.StartString(report.Week, f.Start), Lo: f.Known.Lo, Hi: f.Known.Hi, Public: f.Public.Hi, Holds: f.Holds})
-		}
-	}
-	for _, s := range slices.All(a.gate.Spent()) {
-		out.Epsilon = append(out.Epsilon, control.AuditSpent{Level: s.Level, Measure: s.Measure, Start: report.StartString(report.Week, s.Block), Epsilon: s.Epsilon()})
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/identity"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/agent/vault"
+	"github.com/fieldpost/fieldpost/agent/vault/refusal"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 )
 
@@ -44,28 +46,7 @@ func (a *Agent) openVault() (err error) {
 
 // keyError gives what can be wrong with the site key a code and a remedy.
 func keyError(cfg Config, err error) error {
-	path := cfg.Settings.SiteKeyFile
-	if path == "" {
-		path = filepath.Join(cfg.Settings.State, "site.key")
-	}
-	giveUp := "; without it what was measured here cannot be read again, and is given up by: fieldpost-agent wipe --keep-enrolment --yes"
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, vault.ErrMissing):
-		return refuse("site_key_missing", "what this state holds is sealed with a site key, and "+path+", or vault.json in the state, is missing",
-			"put both back from a backup"+giveUp, 1)
-	case errors.Is(err, vault.ErrWrong):
-		return refuse("site_key_wrong", path+" is not the key that this state was sealed with, or vault.json was altered",
-			"put the right one back, or name it with site_key_file"+giveUp, 1)
-	case errors.Is(err, vault.ErrOpenToOthers):
-		return refuse("site_key_open", "others than its owner can read "+path+", or it belongs to somebody else", "chmod 600 "+path+", as the user the agent runs as", 1)
-	case errors.Is(err, vault.ErrMalformed):
-		return refuse("site_key_unreadable", path+" does not hold a site key: 32 bytes in base64, in a plain file", "put the right one back"+giveUp, 1)
-	case errors.Is(err, vault.ErrNewer):
-		return refuse("state_newer", err.Error(), "install the version that wrote it, or a newer one", 1)
-	}
-	return err
+	return refusal.Of(err, cmp.Or(cfg.Settings.SiteKeyFile, filepath.Join(cfg.Settings.State, "site.key")))
 }
 
 // sealAll ends what was begun when a state of before there was a site key was first opened: the checkpoint and

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/intake/segment"
 	"github.com/fieldpost/fieldpost/agent/record"
+	"github.com/fieldpost/fieldpost/agent/replay"
+	"github.com/fieldpost/fieldpost/agent/uplink/refusal"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -40,12 +41,10 @@ type ReplayResult struct {
 // virtual is the virtual clock. It needs mu only when a replay runs beside it.
 func (a *Agent) virtual() time.Time { return time.Unix(0, a.virtualNS.Load()) }
 
-// replay is one replay on its way.
-type replay struct {
+// replayed is the state as a replay feeds it.
+type replayed struct {
 	*Agent
 	o    ReplayOptions
-	end  int64 // unix ns of local midnight at the beginning of Until; 0: none
-	next int64 // unix ns of the next delivery
 	sent control.Sent
 }
 
@@ -59,168 +58,42 @@ func (a *Agent) Replay(ctx context.Context, o ReplayOptions) (ReplayResult, erro
 	if o.Every <= 0 {
 		o.Every = 28 * 24 * time.Hour
 	}
-	r := &replay{Agent: a, o: o}
+	r := &replayed{Agent: a, o: o}
+	c := replay.Config{Site: r, Marks: marks{a}, Sources: o.sources(), Also: o.Also, Every: o.Every, Zone: a.zone, Step: o.Step, Progress: o.Progress,
+		Read:  func(in io.Reader) (replay.Reader, error) { return segment.NewReplay(in, a.words.Load, 0) },
+		Stamp: func(rec *record.Record) { rec.Catalog = a.words.Load().Hash() }}
 	if !o.Until.IsZero() {
 		y, m, d := o.Until.Date()
-		r.end = report.Midnight(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()/86400, a.zone).UnixNano()
+		c.End = report.Midnight(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()/86400, a.zone).UnixNano()
 	}
-	for _, src := range r.sources() {
-		if err := r.feed(ctx, src); err != nil {
-			return r.result(), err
-		}
-	}
-	if r.end != 0 {
-		if err := r.advance(ctx, r.end); err != nil {
-			return r.result(), err
-		}
+	if err := replay.Run(ctx, c); err != nil {
+		return r.result(), err
 	}
 	a.outbox.Replayed()
-	err := r.deliver(ctx)
+	err := r.Deliver(ctx)
 	return r.result(), errors.Join(err, a.checkpoint())
 }
 
-type source struct {
-	name string
-	open func() (io.ReadCloser, error)
-}
-
-func (r *replay) sources() []source {
-	var out []source
-	for _, f := range r.o.Files {
-		out = append(out, source{filepath.Base(f), func() (io.ReadCloser, error) { return os.Open(f) }})
+func (o ReplayOptions) sources() []replay.Source {
+	var out []replay.Source
+	for _, f := range o.Files {
+		out = append(out, replay.Source{Name: filepath.Base(f), Open: func() (io.ReadCloser, error) { return os.Open(f) }})
 	}
-	if r.o.Open != nil {
-		out = append(out, source{"stream", func() (io.ReadCloser, error) { _, rc, err := r.o.Open(); return rc, err }})
+	if o.Open != nil {
+		out = append(out, replay.Source{Name: "stream", Open: func() (io.ReadCloser, error) { _, rc, err := o.Open(); return rc, err }})
 	}
 	return out
 }
 
-// feed feeds one file from where the last checkpoint left it.
-func (r *replay) feed(ctx context.Context, src source) error {
-	rc, err := src.open()
-	if err != nil {
-		return refuse("events_unreadable", err.Error(), "check the path", 2)
-	}
-	defer rc.Close()
-	if err := r.begin(ctx, src); err != nil {
-		return err
-	}
-	in, err := segment.NewReplay(rc, r.words.Load, 0)
-	if err != nil {
-		return refuse("events_unreadable", fmt.Sprintf("%s: %v", src.name, err), "it must be JSON lines, plain or gzip", 2)
-	}
-	skip := r.progress[src.name]
-	also, stop := r.also()
-	defer stop()
-	for ctx.Err() == nil {
-		rec, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			return r.feedAlso(ctx, also, int64(1)<<62)
-		}
-		if err != nil {
-			return refuse("events_unreadable", fmt.Sprintf("%s, line %d: %v", src.name, in.Lines(), err), "it must be JSON lines, plain or gzip", 2)
-		}
-		if in.Lines() <= skip {
-			continue
-		}
-		if r.pastEnd(rec.Received) {
-			return r.feedAlso(ctx, also, rec.Received)
-		}
-		if err := r.feedAlso(ctx, also, rec.Received); err != nil {
-			return err
-		}
-		if err := r.one(ctx, rec); err != nil {
-			return err
-		}
-		r.mu.Lock()
-		r.progress[src.name] = in.Lines()
-		r.mu.Unlock()
-	}
-	return ctx.Err()
-}
+// Now is the virtual clock.
+func (r *replayed) Now() int64 { return r.virtualNS.Load() }
 
-// also pulls the further records that come after the virtual clock.
-func (r *replay) also() (func() (*record.Record, bool), func()) {
-	if r.o.Also == nil {
-		return func() (*record.Record, bool) { return nil, false }, func() {}
-	}
-	next, stop := iter.Pull(r.o.Also)
-	var held *record.Record
-	peek := func() (*record.Record, bool) {
-		for held == nil || held.Received <= r.virtualNS.Load() && held.Received <= r.alsoNS {
-			rec, ok := next()
-			if !ok {
-				return nil, false
-			}
-			held = rec
-		}
-		return held, true
-	}
-	return peek, stop
-}
-
-// feedAlso feeds the further records received before until.
-func (r *replay) feedAlso(ctx context.Context, peek func() (*record.Record, bool), until int64) error {
-	for ctx.Err() == nil {
-		rec, ok := peek()
-		if !ok || rec.Received >= until || r.pastEnd(rec.Received) {
-			return nil
-		}
-		rec.Catalog = r.words.Load().Hash()
-		if err := r.one(ctx, rec); err != nil {
-			return err
-		}
-		r.mu.Lock()
-		r.alsoNS = rec.Received
-		r.mu.Unlock()
-	}
-	return ctx.Err()
-}
-
-func (r *replay) pastEnd(ns int64) bool {
-	return r.end != 0 && ns >= r.end
-}
-
-// one feeds one record, after the deliveries that are due before it.
-func (r *replay) one(ctx context.Context, rec *record.Record) error {
-	if err := r.advance(ctx, rec.Received); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.apply(r.applied+1, rec)
-}
-
-// begin starts the virtual clock at the first event: the agent checks in, takes the catalog, and decides.
-func (r *replay) begin(ctx context.Context, src source) error {
-	if r.virtualNS.Load() != 0 {
-		return nil
-	}
-	rc, err := src.open()
-	if err != nil {
-		return refuse("events_unreadable", err.Error(), "check the path", 2)
-	}
-	defer rc.Close()
-	in, err := segment.NewReplay(rc, r.words.Load, 0)
-	var first *record.Record
-	if err == nil {
-		first, err = in.Next()
-	}
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	if err != nil {
-		return refuse("events_unreadable", fmt.Sprintf("%s: %v", src.name, err), "it must be JSON lines, plain or gzip", 2)
-	}
-	if r.o.Step != nil { // on a shared clock: not before the others have come this far
-		if err := r.o.Step(ctx, time.Unix(0, first.Received)); err != nil {
-			return err
-		}
-	}
-	r.virtualNS.Store(first.Received)
+// Begin starts the virtual clock at the first event: the agent checks in, takes the catalog, and decides.
+func (r *replayed) Begin(ctx context.Context, ns int64) error {
+	r.virtualNS.Store(ns)
 	if r.uplink != nil && (r.o.Offline == nil || !r.o.Offline(r.virtual())) {
 		if err := r.checkIn(ctx); err != nil {
-			return uplinkError(err)
+			return refusal.Of(err)
 		}
 	}
 	st, ok := r.consent.Current()
@@ -232,45 +105,19 @@ func (r *replay) begin(ctx context.Context, src source) error {
 	}
 	d := *r.o.Consent
 	d.Accept = true
-	_, err = r.Decide(ctx, d)
+	_, err := r.Decide(ctx, d)
 	return err
 }
 
-// boundary is the first delivery after t: at the end of a whole number of Every since the first Monday,
-// six hours late, so that windows that close at a grace's end are in.
-func (r *replay) boundary(t int64) int64 {
-	every := int64(r.o.Every)
-	first := report.Midnight(4, r.zone).Add(6 * time.Hour).UnixNano()
-	return first + ((t-first)/every+1)*every
+// Feed folds a record in.
+func (r *replayed) Feed(rec *record.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.apply(r.applied+1, rec)
 }
 
-// advance moves the virtual clock to t, delivering on the way.
-func (r *replay) advance(ctx context.Context, t int64) error {
-	if now := r.virtualNS.Load(); r.next == 0 && now != 0 {
-		r.next = r.boundary(now)
-	}
-	for r.next != 0 && r.next <= t {
-		if err := r.clockTo(r.next); err != nil {
-			return err
-		}
-		if r.o.Step != nil {
-			if err := r.o.Step(ctx, r.virtual()); err != nil {
-				return err
-			}
-		}
-		if err := r.deliver(ctx); err != nil {
-			return err
-		}
-		if r.o.Progress != nil {
-			r.o.Progress(r.virtual().UTC().Format(time.DateOnly))
-		}
-		r.next += int64(r.o.Every)
-	}
-	return r.clockTo(t)
-}
-
-// clockTo lets time pass in the fold.
-func (r *replay) clockTo(t int64) error {
+// Tick lets time pass in the fold.
+func (r *replayed) Tick(t int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t <= r.virtualNS.Load() {
@@ -283,8 +130,8 @@ func (r *replay) clockTo(t int64) error {
 	return r.apply(r.applied+1, &record.Record{Kind: record.Tick, Received: t, Catalog: [8]byte(r.current.Hash[:8])})
 }
 
-// deliver sends what waits by now, unless the site is offline.
-func (r *replay) deliver(ctx context.Context) error {
+// Deliver sends what waits by now, unless the site is offline.
+func (r *replayed) Deliver(ctx context.Context) error {
 	if r.uplink == nil || r.virtualNS.Load() == 0 {
 		return nil
 	}
@@ -301,7 +148,26 @@ func (r *replay) deliver(ctx context.Context) error {
 	return err
 }
 
-func (r *replay) result() ReplayResult {
+func (r *replayed) result() ReplayResult {
 	st := r.accounting()
 	return ReplayResult{Now: r.virtual().UTC(), Events: st.events, Samples: st.samples, Sent: r.sent}
+}
+
+// marks is how far recorded files were read; the next checkpoint holds it.
+type marks struct{ a *Agent }
+
+func (m marks) Line(file string) int { return m.a.progress[file] }
+
+func (m marks) SetLine(file string, line int) {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	m.a.progress[file] = line
+}
+
+func (m marks) Also() int64 { return m.a.alsoNS }
+
+func (m marks) SetAlso(ns int64) {
+	m.a.mu.Lock()
+	defer m.a.mu.Unlock()
+	m.a.alsoNS = ns
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/egress"
 	"github.com/fieldpost/fieldpost/agent/intake"
 	"github.com/fieldpost/fieldpost/agent/measure"
@@ -27,10 +26,6 @@ import (
 // checkpointEvery bounds what a start reads again: at 50,000 events a second, a minute is 3 million
 // events, folded in about 12 s.
 const checkpointEvery = time.Minute
-
-// maxStays is how many figures are shown of what does not leave: two windows of 60 measures with 40
-// values each. A quarter more are kept, so that not every window moves them all.
-const maxStays = 5000
 
 // saved is what the root adds to a checkpoint, so that it commits with the fold.
 type saved struct {
@@ -176,7 +171,7 @@ func (a *Agent) closed(w *measure.Window) {
 		a.log.Error("a window was withheld", "measure", w.Catalog.Measures[w.Measure].ID, "error", err)
 		return
 	}
-	a.remember(e, cells, leave)
+	a.kept.Add(e, cells, leave)
 	if !leave {
 		return
 	}
@@ -187,43 +182,9 @@ func (a *Agent) closed(w *measure.Window) {
 	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, out)
 }
 
-// explainKey names a figure that waits to leave.
-type explainKey struct {
-	catalog exchange.Hash
-	series  report.Series
-	start   int64
-}
-
 // judges reports whether the gate judges here. From a recording that is not enrolled nothing can leave, and judging
 // takes longer than measuring.
 func (a *Agent) judges() bool { return a.id.Enrolment != nil || !a.cfg.Simulated || a.cfg.Judge }
-
-// remember keeps, for the preview, what does not leave of the newest windows, and why what leaves has its form.
-func (a *Agent) remember(w egress.Window, cells []egress.Ruled, leave bool) {
-	m := &w.Catalog.Measures[w.Measure]
-	for _, c := range cells {
-		if leave {
-			if len(a.explained) >= maxStays {
-				clear(a.explained) // what waited has left meanwhile; the newest are explained again as they come
-			}
-			a.explained[explainKey{w.Catalog.Hash, c.Series, c.Start}] = c
-		}
-		if leave && c.Reason == egress.Leaves || c.Reason == egress.OtherGrain {
-			continue
-		}
-		f, err := w.Catalog.Resolve(c.Cell)
-		if err != nil {
-			continue
-		}
-		a.stays = append(a.stays, control.Line{Figure: f, Category: m.Category, Purpose: m.Purpose, Reason: string(c.Reason), Why: c.Reason.Text(), Explain: c.Why.Text()})
-	}
-	if len(a.stays) > maxStays+maxStays/4 {
-		a.stays = append(a.stays[:0], a.staying()...)
-	}
-}
-
-// staying is the newest figures that do not leave.
-func (a *Agent) staying() []control.Line { return a.stays[max(0, len(a.stays)-maxStays):] }
 
 // catchUp applies what the journal holds beyond the fold.
 func (a *Agent) catchUp(ctx context.Context) error {

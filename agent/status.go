@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +13,10 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/identity"
+	"github.com/fieldpost/fieldpost/agent/intake/entrance"
 	"github.com/fieldpost/fieldpost/agent/ledger"
+	entries "github.com/fieldpost/fieldpost/agent/ledger/words"
 	"github.com/fieldpost/fieldpost/agent/record"
-	"github.com/fieldpost/fieldpost/agent/uplink"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -56,7 +56,7 @@ func (a *Agent) Status(context.Context) (control.Status, error) {
 			s.Checks = append(s.Checks, control.Check{ID: p.ID, Target: p.Target, At: p.At.UTC(), Up: p.Up, Detail: p.Detail, TookMS: float64(p.Took.Microseconds()) / 1000})
 		}
 	}
-	a.sampled(&s)
+	a.samples.Tell(&s)
 	s.Warnings = append(s.Warnings, a.warnings(s, d)...)
 	return s, nil
 }
@@ -96,7 +96,7 @@ func (a *Agent) warnings(s control.Status, d delivery) (out []control.Warning) {
 	if err := a.ledger.Damage(); err != nil {
 		add("ledger_damaged", err.Error(), "fieldpost-agent ledger --verify")
 	}
-	sampleWarnings(s, add)
+	out = append(out, entrance.Warnings(s)...)
 	o := a.outbox.Counts()
 	if o.OverLimit > 0 {
 		add("outbox_full", fmt.Sprintf("%d figures found no room to wait in", o.OverLimit), "outbox_max: a larger size, or restore the connection")
@@ -154,36 +154,9 @@ func counts(c record.Counts) control.Counts {
 
 // entry is a ledger entry in plain words.
 func (a *Agent) entry(e ledger.Entry, figures bool) control.LedgerEntry {
-	out := control.LedgerEntry{No: e.No, At: time.Unix(e.Time, 0).UTC(), Kind: string(e.Kind), Bytes: e.Bytes, Cells: e.Cells}
-	switch e.Kind {
-	case ledger.Batch:
-		epoch, hash := e.Epoch, e.Batch
-		out.Epoch, out.Seq, out.Hash = &epoch, e.Seq, &hash
-		out.Text = fmt.Sprintf("%d figures, acknowledged", e.Cells)
-		if !e.Acknowledged() {
-			out.Kind, out.Text = "quarantined", "refused: "+e.Reason
-		}
-		if e.Receipt != nil {
-			out.Receipt, _ = json.Marshal(e.Receipt)
-		}
-		if figures {
-			out.Wire = e.Wire
-			out.Figures = a.figures(e.Wire)
-		}
-	case ledger.CheckIn:
-		out.Text = "checked in: agent id, version, catalog version, consent statement"
-	case ledger.Consent:
-		out.Text = "a decision about consent"
-	case ledger.Query:
-		out.Kind, out.Text = "exact", "exact figures were shown here: "+string(e.Detail)
-	case ledger.Forgotten:
-		var d forgetDetail
-		_ = json.Unmarshal(e.Detail, &d) // a count that cannot be read is none
-		out.Text = fmt.Sprintf("%d names were given to be forgotten", d.Asked)
-	case ledger.Wiped:
-		out.Text = "what was measured here was deleted, and the site key destroyed"
-	default:
-		out.Text = string(e.Detail)
+	out := entries.Entry(e)
+	if figures && e.Kind == ledger.Batch {
+		out.Wire, out.Figures = e.Wire, a.figures(e.Wire)
 	}
 	return out
 }
@@ -225,26 +198,6 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 
 func refuse(code, message, hint string, exit int) error {
 	return &control.Error{Code: code, Message: message, Hint: hint, Exit: exit}
-}
-
-// uplinkError gives what the uplink met a code, a remedy and the exit code for "unreachable".
-func uplinkError(err error) error {
-	var e *uplink.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, uplink.ErrExpired):
-		return refuse("token_expired", err.Error(), "ask the vendor for a new token", 1)
-	case errors.Is(err, uplink.ErrPaused):
-		return refuse("refused_by_collector", err.Error(), "ask the vendor; the agent keeps what waits", 1)
-	case errors.As(err, &e):
-		exit := 3
-		if e.Verdict.Action == uplink.Quarantine || e.Verdict.Action == uplink.Pause {
-			exit = 1
-		}
-		return refuse("collector_"+e.Verdict.Action.String(), e.Error(), e.Hint(), exit)
-	}
-	return err
 }
 
 // stateError gives what can be wrong with a state directory a code and a remedy.

@@ -1,17 +1,47 @@
-package agent
+// Package shown puts the site's own figures into the forms that its own screens may show them in: for people the
+// answers that were given, no matter whether they left.
+//
+// Invariants: what is exact for everybody is told as it was measured; of everything else nothing but the answer
+// is in a line. It keeps no state.
+package shown
 
 import (
 	"encoding/json"
 	"math"
 
 	"github.com/fieldpost/fieldpost/agent/egress"
-	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// shownLine is a line whose figures are not all told exactly.
-type shownLine struct {
+// Gate knows the forms.
+type Gate interface {
+	Show(w egress.Window, p egress.Policy, s report.Series, v float64, closed bool) (report.Form, report.Interval, egress.Reason)
+}
+
+// Asked is the measure and grain whose lines are shown, at one site.
+type Asked struct {
+	Gate    Gate
+	Policy  egress.Policy
+	Judges  bool // false: no answers are given here
+	Catalog *catalog.Catalog
+	Measure int
+	Grain   report.Grain
+}
+
+// Line is one line as it was measured.
+type Line struct {
+	Measure, Grain, Start string
+	Dims                  map[string]string
+	Closed                bool
+	Whole                 any      // the line itself, for what is told exactly
+	Count                 *int64   // its value, where it is one number
+	Weeks                 int      // of a retention line: how many have closed, with the week they arrived in
+	Purchased, Assigned   *float64 // of a seats line, where they are known
+}
+
+// line is a line whose figures are not all told exactly.
+type line struct {
 	Measure string            `json:"measure"`
 	Grain   string            `json:"grain"`
 	Start   string            `json:"start"`
@@ -21,12 +51,12 @@ type shownLine struct {
 	Lo      *float64          `json:"lo,omitempty"`
 	Hi      *float64          `json:"hi,omitempty"` // absent with lo present: open top
 	Why     string            `json:"why,omitempty"`
-	Figures []shownFigure     `json:"figures,omitempty"`
+	Figures []figure          `json:"figures,omitempty"`
 	Closed  bool              `json:"closed"`
 }
 
-// shownFigure is one figure of a line.
-type shownFigure struct {
+// figure is one figure of a line.
+type figure struct {
 	Field string            `json:"field"`
 	Dims  map[string]string `json:"dims"`
 	Form  string            `json:"form"`
@@ -35,43 +65,44 @@ type shownFigure struct {
 	Why   string            `json:"why,omitempty"`
 }
 
-// shown gives a line the forms the site's own screens may show it in.
-func (a *Agent) shown(c *catalog.Catalog, i int, g report.Grain, l measure.Line) ([]byte, error) {
+// Line gives a line the forms it may be shown in.
+func (a Asked) Line(l Line) ([]byte, error) {
+	c, i, g := a.Catalog, a.Measure, a.Grain
 	start, err := report.ParseStart(g, l.Start)
 	if err != nil {
 		return nil, err
 	}
 	m := &c.Measures[i]
 	w := egress.Window{Catalog: c, Measure: i, Grain: g, Start: start}
-	if m.Subject == catalog.Person && !a.judges() {
-		return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: report.Suppressed.String(),
+	if m.Subject == catalog.Person && !a.Judges {
+		return json.Marshal(line{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: report.Suppressed.String(),
 			Why: "nothing is judged in a recording that is not enrolled: ask with --exact", Closed: l.Closed})
 	}
 	if m.Subject != catalog.Person {
-		form, in, why := a.gate.Show(w, a.policy, report.Series{}, 0, l.Closed)
+		form, in, why := a.Gate.Show(w, a.Policy, report.Series{}, 0, l.Closed)
 		return oneShown(l, form, in, why)
 	}
-	if v, ok := l.Value.(int64); ok {
+	if l.Count != nil {
 		cell, err := c.Cell(report.Figure{Measure: m.ID, Hash: m.HashString(), Field: report.Value, Grain: g, Start: start, Dims: l.Dims, Form: report.Suppressed})
 		if err != nil { // of a definition that is no more
 			return oneShown(l, report.Suppressed, report.Interval{}, egress.OtherGrain)
 		}
-		form, in, why := a.gate.Show(w, a.policy, cell.Series, float64(v), l.Closed)
+		form, in, why := a.Gate.Show(w, a.Policy, cell.Series, float64(*l.Count), l.Closed)
 		return oneShown(l, form, in, why)
 	}
 	if m.Kind == catalog.FirstTime || m.Kind == catalog.Fact {
-		form, in, why := a.gate.Show(w, a.policy, report.Series{Field: report.Value, Grain: g, Measure: uint16(i)}, 0, l.Closed)
+		form, in, why := a.Gate.Show(w, a.Policy, report.Series{Field: report.Value, Grain: g, Measure: uint16(i)}, 0, l.Closed)
 		return oneShown(l, form, in, why)
 	}
 	figures := a.figuresOf(w, l)
 	if why, none := withheld(figures); none {
-		return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: report.Suppressed.String(), Why: why, Closed: l.Closed})
+		return json.Marshal(line{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: report.Suppressed.String(), Why: why, Closed: l.Closed})
 	}
-	return json.Marshal(shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: "figures", Figures: figures, Closed: l.Closed})
+	return json.Marshal(line{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: "figures", Figures: figures, Closed: l.Closed})
 }
 
 // withheld reports whether all figures are suppressed for one reason.
-func withheld(figures []shownFigure) (why string, none bool) {
+func withheld(figures []figure) (why string, none bool) {
 	for i, f := range figures {
 		if f.Form != report.Suppressed.String() || i > 0 && f.Why != why {
 			return "", false
@@ -81,11 +112,11 @@ func withheld(figures []shownFigure) (why string, none bool) {
 	return why, len(figures) > 0
 }
 
-func oneShown(l measure.Line, form report.Form, in report.Interval, why egress.Reason) ([]byte, error) {
+func oneShown(l Line, form report.Form, in report.Interval, why egress.Reason) ([]byte, error) {
 	if form == report.Exact {
-		return json.Marshal(l)
+		return json.Marshal(l.Whole)
 	}
-	s := shownLine{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: form.String(), Why: why.Text(), Closed: l.Closed}
+	s := line{Measure: l.Measure, Grain: l.Grain, Start: l.Start, Dims: l.Dims, Form: form.String(), Why: why.Text(), Closed: l.Closed}
 	s.Lo, s.Hi = ends(form, in)
 	return json.Marshal(s)
 }
@@ -102,23 +133,23 @@ func ends(form report.Form, in report.Interval) (lo, hi *float64) {
 
 // figuresOf are the figures of a line of a kind that has several: its own, and those of the breakdowns that
 // belong to the kind.
-func (a *Agent) figuresOf(w egress.Window, l measure.Line) []shownFigure {
+func (a Asked) figuresOf(w egress.Window, l Line) []figure {
 	m := &w.Catalog.Measures[w.Measure]
-	var out []shownFigure
+	var out []figure
 	add := func(s report.Series, dims map[string]string) {
 		closed := l.Closed
-		if r, ok := l.Value.(measure.RetentionValue); ok {
-			if int(s.V1)+1 >= len(r.Active) && s.Breakdown > 0 {
+		if m.Kind == catalog.Retention {
+			if int(s.V1)+1 >= l.Weeks && s.Breakdown > 0 {
 				return // its week has not closed
 			}
 			closed = true
 		}
-		v := contract(l.Value, s.Field)
+		v := contract(l, s.Field)
 		if math.IsNaN(v) {
 			return
 		}
-		form, in, why := a.gate.Show(w, a.policy, s, v, closed)
-		f := shownFigure{Field: s.Field.String(), Dims: dims, Form: form.String(), Why: why.Text()}
+		form, in, why := a.Gate.Show(w, a.Policy, s, v, closed)
+		f := figure{Field: s.Field.String(), Dims: dims, Form: form.String(), Why: why.Text()}
 		f.Lo, f.Hi = ends(form, in)
 		out = append(out, f)
 	}
@@ -160,19 +191,18 @@ func own(b catalog.Breakdown, at []uint16, line map[string]string) (dims map[str
 }
 
 // contract is a figure that is no matter of people: what was bought. NaN when it is not known.
-func contract(v any, f report.Field) float64 {
+func contract(l Line, f report.Field) float64 {
 	known := func(x *float64) float64 {
 		if x == nil {
 			return math.NaN()
 		}
 		return *x
 	}
-	seats, _ := v.(measure.SeatsValue)
 	switch f {
 	case report.Purchased:
-		return known(seats.Purchased)
+		return known(l.Purchased)
 	case report.Assigned:
-		return known(seats.Assigned)
+		return known(l.Assigned)
 	case report.Workdays:
 		return math.NaN() // a line has the ratio instead
 	}
