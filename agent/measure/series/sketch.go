@@ -189,7 +189,7 @@ func Quantiles(blob []byte, qs ...float64) []float64 {
 		if q < 0 || q > 1 {
 			return nil
 		}
-		rank := float64(q * (count - 1)) // the conversion forbids fused arithmetic, which differs by machine
+		rank := math.Floor(float64(q * (count - 1))) // the lower nearest rank; the conversion forbids fused arithmetic, which differs by machine
 		switch {
 		case rank < negative:
 			out[i] = -b.value(s.negative.at(negative - 1 - rank))
