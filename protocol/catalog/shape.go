@@ -181,7 +181,9 @@ func (m *Measure) LeavesAt() report.Grain {
 		return report.Rolling28
 	case Retention:
 		return report.Block12w
-	case FirstTime, Fact:
+	case FirstTime:
+		return report.Change // once
+	case Fact:
 		return report.Day
 	}
 	return report.Block4w
