@@ -34,7 +34,7 @@ func Parse(events []string, measures ...string) (*catalog.Catalog, error) {
 	for _, e := range events {
 		fmt.Fprintf(&b, "  %s: {match: %s}\n", e, e)
 	}
-	fmt.Fprintf(&b, "traits:\n  role: {values: [%s]}\ngroup_traits:\n  seats: {number: {min: 0, max: 1000000}}\nmeasures:\n", strings.Join(Roles(), ", "))
+	fmt.Fprintf(&b, "traits:\n  role: {values: [%s]}\n  office: {values: [north, south]}\ngroup_traits:\n  seats: {number: {min: 0, max: 1000000}}\nmeasures:\n", strings.Join(Roles(), ", "))
 	for _, m := range measures {
 		b.WriteString("  - " + m + "\n    category: usage\n    question: q\n    purpose: p\n    owner: o\n    retention: 730d\n")
 	}
