@@ -25,7 +25,7 @@ func Pages(c *Collector) ([]Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the API: %w", err)
 	}
-	w, err := web.New(web.Config{Access: acc, Accounts: db, Fleet: db, Measurements: db, Troubles: db, Catalogs: db, Statements: db, Tokens: db,
+	w, err := web.New(web.Config{Access: acc, Accounts: db, Fleet: db, Measurements: db, Troubles: db, Catalogs: db, Pool: db, Statements: db, Tokens: db,
 		Agents: db, MakeToken: d.tokenForPage, Log: c.c.Logger, Now: c.c.Now})
 	if err != nil {
 		return nil, fmt.Errorf("building the pages: %w", err)

@@ -47,16 +47,21 @@ func Of(p store.Period) Point {
 // unknown. Where two definitions of the measure told the same week, the preferred one
 // speaks, else the first that told something.
 func Line(rows []store.Period, from, to int64, prefer string) []Point {
+	return LineOf(rows, from, to, 7, prefer)
+}
+
+// LineOf is Line for windows that begin every so many days.
+func LineOf(rows []store.Period, from, to, days int64, prefer string) []Point {
 	if to < from {
 		return nil
 	}
-	out := make([]Point, (to-from)/7+1)
+	out := make([]Point, (to-from)/days+1)
 	for i := range out {
-		out[i].Start = from + int64(i)*7
+		out[i].Start = from + int64(i)*days
 	}
 	for _, r := range rows {
-		i := (r.Start - from) / 7
-		if r.Start < from || r.Start > to || (r.Start-from)%7 != 0 {
+		i := (r.Start - from) / days
+		if r.Start < from || r.Start > to || (r.Start-from)%days != 0 {
 			continue
 		}
 		p := Of(r)
@@ -181,6 +186,8 @@ type Status struct {
 	EverAsked   bool // at least one installation has a statement
 	Installed   int
 	SilentAfter time.Duration // default 14 days
+	// Blocks says that the points are blocks of 4 weeks or 28 days each, not weeks.
+	Blocks bool
 }
 
 const (
@@ -201,6 +208,11 @@ func Read(points []Point, s Status) Reading {
 	if r, done := readStatus(s); done {
 		return r
 	}
+	recent, minWeeks, minNow, minThen := recent, minWeeks, minNow, minThen
+	unit := 1
+	if s.Blocks { // the same 4 and 12 weeks
+		recent, minWeeks, minNow, minThen, unit = 1, 4, 1, 2, 4
+	}
 	told, withheld, first := 0, 0, -1
 	for i, p := range points {
 		if p.Told() {
@@ -218,18 +230,18 @@ func Read(points []Point, s Status) Reading {
 	case told == 0:
 		return Reading{Word: NoFigure, Tone: "unknown", Why: "reports, but not this measure"}
 	case len(points)-first < minWeeks:
-		return Reading{Word: Young, Tone: "unknown", Why: fmt.Sprintf("%d of %d weeks", len(points)-first, minWeeks)}
+		return Reading{Word: Young, Tone: "unknown", Why: fmt.Sprintf("%d of %d weeks", (len(points)-first)*unit, minWeeks*unit)}
 	}
 	if w := suppressed(points[len(points)-recent:]); w > recent-minNow {
-		return Reading{Word: Withheld, Tone: "unknown", Why: fmt.Sprintf("%d of the last %d weeks too small to tell", w, recent)}
+		return Reading{Word: Withheld, Tone: "unknown", Why: fmt.Sprintf("%d of the last %d weeks too small to tell", w*unit, recent*unit)}
 	}
 	now, nNow := mean(points[len(points)-recent:])
 	then, nThen := mean(points[len(points)-minWeeks : len(points)-recent])
 	if nNow < minNow || nThen < minThen {
-		return Reading{Word: Unclear, Tone: "unknown", Why: fmt.Sprintf("%d of %d weeks told", nNow+nThen, minWeeks)}
+		return Reading{Word: Unclear, Tone: "unknown", Why: fmt.Sprintf("%d of %d weeks told", (nNow+nThen)*unit, minWeeks*unit)}
 	}
 	if now.Hi == 0 {
-		return Reading{Word: Idle, Tone: "warn", Why: fmt.Sprintf("certainly nobody in %d weeks", idle(points))}
+		return Reading{Word: Idle, Tone: "warn", Why: fmt.Sprintf("certainly nobody in %d weeks", idle(points)*unit)}
 	}
 	why := fmt.Sprintf("4 weeks at %s, 12 before at %s", short(now), short(then))
 	switch {

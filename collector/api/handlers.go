@@ -164,8 +164,8 @@ func (h *Handler) periods(c *call) (any, error) {
 	if query.Measure == "" && query.Account == "" {
 		return nil, &access.Error{Status: http.StatusBadRequest, Code: "parameter_missing", Message: "Periods of everything at once are too many.", Hint: "Give measure or account."}
 	}
-	if c.get("grain") == "month" {
-		query.Grain = store.Monthly
+	if g, err := report.ParseGrain(c.get("grain")); err == nil { // checked against the table; "" is the week
+		query.Grain = g
 	}
 	query.Field, _ = report.ParseField(c.get("field")) // checked against the table; "" is none
 	from, err := c.date("from")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/collector/web/kinds"
 	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -29,6 +31,9 @@ type accountPage struct {
 	Catalog  *catalog.Catalog
 	Measure  *catalog.Measure
 	Field    string
+	Grain    report.Grain // of the story
+	Kind     *kinds.View  // of the measure, at the grain that leaves
+	KindCSV  string
 	Now      accounts.Point
 	Before   string // range of the weeks before
 	Reading  accounts.Reading
@@ -60,6 +65,8 @@ type measureLine struct {
 	Field   report.Field
 	Now     accounts.Point
 	Points  []accounts.Point
+	Grain   report.Grain
+	Text    string // of measures whose numbers stand for words
 	Href    string
 }
 
@@ -116,6 +123,10 @@ func (h *Handler) account(q *request) error {
 		return err
 	}
 	d.Facts = facts(latest)
+	d.others(q, latest)
+	if err := h.kind(q, &d); err != nil {
+		return err
+	}
 	for k, v := range a.Attributes {
 		d.Traits = append(d.Traits, hidden{k, v})
 	}
@@ -124,22 +135,83 @@ func (h *Handler) account(q *request) error {
 	return nil
 }
 
-// story reads all weekly roll-ups of the account once and tells them.
-func (h *Handler) story(q *request, d *accountPage, installs []store.Installation, decisions map[string][]accounts.Decision) error {
-	week := accounts.ClosedWeek(d.Clock, accounts.Grace(d.Catalog, d.Measure))
-	from := week - 7*(storyWeeks-1)
-	all, err := h.c.Measurements.Periods(q.ctx, store.PeriodQuery{Account: d.Account.Key, Grain: store.Weekly, From: from, To: week})
+// kind draws the chosen measure as its kind wants to be read.
+func (h *Handler) kind(q *request, d *accountPage) error {
+	if d.Measure == nil {
+		return nil
+	}
+	g, ok := kinds.Grain(d.Measure)
+	if !ok {
+		return nil
+	}
+	today := report.CivilDay(d.Clock, time.UTC)
+	back := d.Clock.AddDate(-2, 0, -14)
+	if g == report.Day {
+		back = d.Clock.AddDate(0, 0, -35) // the newest are enough: it says the same every day
+	}
+	p, err := h.c.Measurements.Figures(q.ctx, store.FigureQuery{Measure: d.Measure.ID, Account: d.Account.Key, Grain: g, From: back, Limit: 10_000})
 	if err != nil {
 		return err
 	}
+	v := kinds.Of(d.Catalog, d.Measure, p.Rows, today)
+	d.Kind = &v
+	d.KindCSV = "/api/v1/measurements.csv?" + url.Values{"account": {d.Account.Key}, "measure": {d.Measure.ID}, "grain": {g.String()}}.Encode()
+	return nil
+}
+
+// others are the measures that have no line: words, and figures of one installation alone.
+func (d *accountPage) others(q *request, latest []store.LatestRow) {
+	has := map[string]bool{}
+	for _, l := range d.Lines {
+		has[l.Measure.ID] = true
+	}
+	if d.Catalog == nil {
+		return
+	}
+	for i := range d.Catalog.Measures {
+		m := &d.Catalog.Measures[i]
+		if _, ok := kinds.Grain(m); !ok || has[m.ID] {
+			continue
+		}
+		for _, l := range latest {
+			if f := l.Figure; f.Measure == m.ID && f.Hash == m.HashString() && len(f.Dims) == 0 && f.Grain == m.LeavesAt() {
+				p := accounts.Point{Start: f.Start, Form: f.Form, Interval: report.Interval{Lo: f.Lo, Hi: f.Hi}}
+				d.Lines = append(d.Lines, measureLine{Measure: m, Field: f.Field, Now: p, Grain: f.Grain, Text: kinds.Word(m, f.Field, p), Href: q.with("m", m.ID, "field", "")})
+				break
+			}
+		}
+	}
+}
+
+// story reads all roll-ups of the account once and tells them.
+func (h *Handler) story(q *request, d *accountPage, installs []store.Installation, decisions map[string][]accounts.Decision) error {
+	week := accounts.ClosedWeek(d.Clock, accounts.Grace(d.Catalog, d.Measure))
+	from := week - 7*(storyWeeks-1)
 	type series struct {
 		measure string
 		field   report.Field
+		grain   report.Grain
 	}
 	by := map[series][]store.Period{}
-	for _, p := range all {
-		k := series{p.Measure, p.Field}
-		by[k] = append(by[k], p)
+	for _, g := range []report.Grain{store.Weekly, report.Rolling28, report.Block4w, report.Block12w} {
+		all, err := h.c.Measurements.Periods(q.ctx, store.PeriodQuery{Account: d.Account.Key, Grain: g, From: from - 84, To: week + 7})
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			k := series{p.Measure, p.Field, g}
+			by[k] = append(by[k], p)
+		}
+	}
+	// line is a figure at the first of the measure's grains that has any.
+	line := func(m *catalog.Measure, f report.Field) (report.Grain, []store.Period) {
+		grains := accounts.Grains(m)
+		for _, g := range grains {
+			if ps := by[series{m.ID, f, g}]; len(ps) > 0 {
+				return g, ps
+			}
+		}
+		return grains[0], nil
 	}
 	st := board.Status(d.Account, installs, d.Clock)
 	if d.Measure != nil {
@@ -147,14 +219,22 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 		if want, err := report.ParseField(q.get("field")); err == nil && slices.Contains(d.Measure.Fields(), want) {
 			f = want
 		}
-		points := accounts.Line(by[series{d.Measure.ID, f}], from, week, d.Measure.HashString())
+		var ps []store.Period
+		d.Grain, ps = line(d.Measure, f)
+		step, newest := accounts.Step(d.Grain), accounts.NewestClosed(d.Grain, d.Clock, accounts.Grace(d.Catalog, d.Measure))
+		points := accounts.LineOf(ps, newest-step*(storyWeeks*7/step-1), newest, step, d.Measure.HashString())
 		d.tell(points, f)
-		d.Reading = accounts.Read(points[len(points)-board.Weeks:], st)
-		d.Events = accounts.Events(points, installs, decisions)
+		st.Blocks = d.Grain != store.Weekly
+		d.Reading = accounts.Read(points[max(0, len(points)-int(accounts.History(d.Grain))):], st)
+		weekly := points
+		if d.Grain != store.Weekly { // gaps and peaks are told in weeks
+			weekly = nil
+		}
+		d.Events = accounts.Events(weekly, installs, decisions)
 		// The chart begins where the story does, but is never narrower than half a year.
-		begin := min(len(points)-d.Weeks, len(points)-26)
-		d.Chart = chart.Line(d.Measure.Question, words.Weeks(points[begin:]), marks(d.Events))
-		d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&account=%s&measure=%s&field=%s", template.URLQueryEscaper(d.Account.Key), d.Measure.ID, f)
+		begin := max(0, min(len(points)-d.Weeks, len(points)-int(26*7/step)))
+		d.Chart = chart.Columns(d.Measure.Question, words.Columns(d.Grain, points[begin:]), int(step), marks(d.Events))
+		d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=%s&account=%s&measure=%s&field=%s", d.Grain, template.URLQueryEscaper(d.Account.Key), d.Measure.ID, f)
 	} else {
 		d.Reading = accounts.Read(nil, st)
 	}
@@ -166,7 +246,7 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 		if sla.Is(m.Kind) {
 			var ps []store.Period
 			for _, f := range sla.Fields(m.Kind) {
-				ps = append(ps, by[series{m.ID, f}]...)
+				ps = append(ps, by[series{m.ID, f, store.Weekly}]...)
 			}
 			if len(ps) > 0 {
 				d.Levels = append(d.Levels, level(m, ps, week))
@@ -174,12 +254,16 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 			continue
 		}
 		for _, f := range m.Fields() {
-			ps, ok := by[series{m.ID, f}]
-			if !ok || f == report.Sum {
+			g, ps := line(m, f)
+			if len(ps) == 0 || f == report.Sum {
 				continue
 			}
-			points := accounts.Line(ps, week-7*(board.Weeks-1), week, m.HashString())
-			d.Lines = append(d.Lines, measureLine{Measure: m, Field: f, Now: points[len(points)-1], Points: points,
+			step, newest := accounts.Step(g), accounts.NewestClosed(g, d.Clock, accounts.Grace(d.Catalog, m))
+			points := accounts.LineOf(ps, newest-step*(accounts.History(g)-1), newest, step, m.HashString())
+			if last := points[len(points)-1]; last.Form == report.Unknown && len(points) > 1 && g != store.Weekly {
+				points = points[:len(points)-1] // still under way: a funnel's block closes when its window is over
+			}
+			d.Lines = append(d.Lines, measureLine{Measure: m, Field: f, Now: points[len(points)-1], Points: points, Grain: g,
 				Href: q.with("m", m.ID, "field", f.String())})
 		}
 	}
@@ -196,7 +280,7 @@ func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 	}
 	for i := len(points) - 1; i >= first; i-- {
 		p := points[i]
-		d.Table = append(d.Table, tableRow{words.Day(p.Start), p, parts(p)})
+		d.Table = append(d.Table, tableRow{words.Window(d.Grain, p.Start), p, parts(p)})
 		if p.Form != report.Unknown {
 			d.Told++
 		}
@@ -205,7 +289,11 @@ func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 	d.Now = points[len(points)-1]
 	var before report.Interval
 	n := 0
-	for _, p := range points[max(0, len(points)-9) : len(points)-1] {
+	back := 8
+	if d.Grain != store.Weekly {
+		back = 3
+	}
+	for _, p := range points[max(0, len(points)-1-back) : len(points)-1] {
 		if !p.Told() {
 			continue
 		}
@@ -217,6 +305,9 @@ func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 	}
 	if n > 0 {
 		d.Before = words.Interval(before) + " in the 8 weeks before"
+		if d.Grain != store.Weekly {
+			d.Before = words.Interval(before) + " in the 3 windows before"
+		}
 	}
 }
 

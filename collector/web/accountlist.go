@@ -42,7 +42,7 @@ type accountsPage struct {
 }
 
 // ShownPoint is the sum of what is listed, as a figure.
-func (d *accountsPage) ShownPoint() accounts.Point { return words.TallyPoint(d.Week, d.Shown) }
+func (d *accountsPage) ShownPoint() accounts.Point { return words.TallyPoint(d.Start, d.Shown) }
 
 type hidden struct{ Name, Value string }
 
@@ -334,7 +334,7 @@ func (d *accountsPage) heads(q *request) {
 		figure = words.Label(d.Measure.ID)
 	}
 	add(figure, "figure", true, true)
-	d.Heads = append(d.Heads, head{Text: "53 weeks"})
+	d.Heads = append(d.Heads, head{Text: d.Span()})
 	add("Reading", "reading", false, false)
 	add("Available, %", "level", true, false)
 	add("Last report", "last", false, true)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
+	"github.com/fieldpost/fieldpost/collector/web/kinds"
 	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -99,6 +101,9 @@ type measurePage struct {
 	CSV, List  string
 	Field      string // that the chart draws
 	Joined     string
+	Grain      string // of the chart, in words
+	Windows    string // what a table row is
+	Segments   segmentsPart
 }
 
 func (h *Handler) measure(q *request) error {
@@ -113,7 +118,7 @@ func (h *Handler) measure(q *request) error {
 	if m == nil {
 		return store.ErrNotFound
 	}
-	d := measurePage{Measure: m, Catalog: cat, Retention: catalog.Span(m.Retention), Source: source(cat, m), Joined: joined(m)}
+	d := measurePage{Measure: m, Catalog: cat, Retention: catalog.Span(m.Retention), Source: kinds.Source(cat, m), Joined: kinds.Joined(m)}
 	cover, err := h.c.Measurements.Coverage(q.ctx)
 	if err != nil {
 		return err
@@ -135,8 +140,8 @@ func (h *Handler) measure(q *request) error {
 	for _, f := range m.Fields() {
 		d.Fields = append(d.Fields, f.String())
 	}
-	for _, b := range m.By {
-		d.Breakdowns += strings.Join(b, " × ") + "; "
+	for _, b := range cat.Breakdowns(m) {
+		d.Breakdowns += strings.Join(b.Dims, " × ") + "; "
 	}
 	d.Breakdowns = strings.TrimSuffix(d.Breakdowns, "; ")
 	if err := h.fleetLine(q, &d); err != nil {
@@ -146,86 +151,95 @@ func (h *Handler) measure(q *request) error {
 	return nil
 }
 
-// fleetLine draws the measure over all accounts where weekly roll-ups have it.
+// fleetLine draws the measure over all accounts, and groups them, where roll-ups have it.
 func (h *Handler) fleetLine(q *request, d *measurePage) error {
 	s, err := h.board.Get(q.ctx, d.ID, "")
 	if err != nil {
 		return err
 	}
+	if s.Measure == nil || s.Measure.ID != d.ID { // came between the two looks at the catalog
+		return nil
+	}
 	first := slices.IndexFunc(s.Line, func(p accounts.Point) bool { return p.Form != report.Unknown })
 	if first < 0 {
 		return nil
 	}
-	first = min(first, len(s.Line)-26)
+	first = max(0, min(first, len(s.Line)-26))
 	ws := s.Columns()
 	for i := first; i < len(s.Line); i++ {
-		d.Table = append(d.Table, tableRow{words.Day(s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
+		d.Table = append(d.Table, tableRow{words.Window(s.Grain, s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
-	d.Chart = chart.Line(d.Question, ws[first:], nil)
+	d.Grain, d.Windows = words.Every(s.Grain), "Window"
+	d.Chart = chart.Columns(d.Question, ws[first:], int(accounts.Step(s.Grain)), nil)
 	d.Field = board.ListField(d.Measure).String()
-	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=week&fleet=true&measure=%s&field=%s", d.ID, d.Field)
+	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=%s&fleet=true&measure=%s&field=%s", s.Grain, d.ID, d.Field)
 	d.List = "/accounts?m=" + d.ID + "&sort=figure&desc=1"
+	return h.segments(q, d, s)
+}
+
+// segmentsPart groups the accounts of a measure by one imported trait.
+type segmentsPart struct {
+	By     string
+	Traits []store.Attribute
+	List   []segmentRow
+	All    segmentRow
+	Most   float64
+	Window string
+	CSV    string
+}
+
+type segmentRow struct {
+	accounts.Segment
+	Sum, Without accounts.Point
+	Dots         template.HTML
+	Href         string
+	Share        template.HTML // of the largest account in the sum
+}
+
+func (h *Handler) segments(q *request, d *measurePage, s *board.Snapshot) error {
+	p := &d.Segments
+	var err error
+	if p.Traits, err = h.c.Accounts.Attributes(q.ctx); err != nil {
+		return err
+	}
+	p.By, p.Window = q.get("by"), s.Window()
+	if !slices.ContainsFunc(p.Traits, func(a store.Attribute) bool { return a.Name == p.By }) {
+		p.By = ""
+	}
+	members := make([]accounts.Member, len(s.Rows))
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		members[i] = accounts.Member{Key: r.Key, Name: r.Name, Trait: r.Attributes[p.By], Point: r.Now}
+		if r.Now.Told() {
+			p.Most = max(p.Most, kinds.Top(r.Now))
+		}
+	}
+	list, all := accounts.Segments(members, p.By)
+	p.All = rowOf(all, p.Most, s.Start)
+	if p.By == "" {
+		return nil
+	}
+	for _, g := range list {
+		r := rowOf(g, p.Most, s.Start)
+		if len(g.Filter) > 0 {
+			r.Href = "/accounts?" + url.Values{"m": {d.ID}, "f": g.Filter, "sort": {"figure"}, "desc": {"1"}}.Encode()
+		}
+		p.List = append(p.List, r)
+	}
+	p.CSV = "/api/v1/segments.csv?" + url.Values{"measure": {d.ID}, "field": {d.Field}, "trait": {p.By}, "grain": {s.Grain.String()}, "start": {report.StartString(s.Grain, s.Start)}}.Encode()
 	return nil
 }
 
-// joined says how installations and accounts are summed.
-func joined(m *catalog.Measure) string {
-	switch m.Kind {
-	case catalog.ActiveUsers, catalog.Lifecycle:
-		return "Installations of one account can share people: joined by the largest … the sum. Accounts add up."
-	case catalog.Availability:
-		return "Seconds add up. Availability = up ÷ (up + down); coverage = (up + down) ÷ all."
-	case catalog.Gauge, catalog.Fact:
-		return "Readings of one installation; they are not added."
+func rowOf(g accounts.Segment, most float64, start int64) segmentRow {
+	r := segmentRow{Segment: g, Sum: words.TallyPoint(start, g.Sum), Without: words.TallyPoint(start, g.Without)}
+	var list []chart.Amount
+	for _, m := range g.Members {
+		list = append(list, chart.Amount{Form: m.Point.Form, Interval: m.Point.Interval})
 	}
-	return "Added over windows, installations and accounts."
-}
-
-// source says in words where the figures come from.
-func source(c *catalog.Catalog, m *catalog.Measure) string {
-	switch {
-	case len(m.Events) > 0:
-		var names []string
-		for _, id := range m.Events {
-			if e, _ := c.Event(id); e != nil {
-				names = append(names, "“"+e.Match+"”")
-			}
-		}
-		s := "events " + strings.Join(names, ", ")
-		for _, w := range append(slices.Clone(m.Where), m.WhereUser...) {
-			s += "; only where " + w.Property
-			if len(w.Values) > 0 {
-				s += " is " + strings.Join(w.Values, " or ")
-			} else {
-				s += " lies in bounds"
-			}
-		}
-		return s
-	case m.Metric != "":
-		if x, _ := c.Metric(m.Metric); x != nil {
-			return "metric " + x.Match + ", unit " + x.Unit
-		}
-	case m.Probe != "":
-		return "the agent's own check “" + m.Probe + "”; its target is decided at the site"
-	case m.From != "":
-		return m.From
-	case m.Valid != nil:
-		return "good and valid: " + cmpSelector(m.Good) + " of " + cmpSelector(m.Valid)
+	r.Dots = chart.Dots(list, most)
+	if g.Largest != nil {
+		r.Share = kinds.ShareOf(g.Largest.Point, r.Without)
 	}
-	return "–"
-}
-
-func cmpSelector(s *catalog.Selector) string {
-	name := s.Metric
-	if name == "" {
-		name = s.Event
-	}
-	for _, w := range s.Where {
-		name += ", " + w.Property + " " + strings.Join(w.Values, " or ")
-	}
-	if s.AtMost > 0 {
-		name += fmt.Sprintf(", at most %g", s.AtMost)
-	}
-	return name
+	return r
 }

@@ -74,7 +74,7 @@ func (h *Handler) overview(q *request) error {
 	d.Headline = words.Told(s.Total, "account")
 	ws := s.Columns()
 	for i := range ws {
-		d.Table = append(d.Table, tableRow{words.Day(s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
+		d.Table = append(d.Table, tableRow{words.Window(s.Grain, s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
 	if s.Measure != nil {
@@ -82,8 +82,8 @@ func (h *Handler) overview(q *request) error {
 		if first = min(first, len(ws)-26); first > 0 {
 			ws, d.Table = ws[first:], d.Table[:len(ws)-first]
 		}
-		d.Chart = chart.Line(s.Measure.Question, ws, nil)
-		d.CSV = "/api/v1/periods.csv?grain=week&fleet=true&measure=" + s.Measure.ID
+		d.Chart = chart.Columns(s.Measure.Question, ws, int(accounts.Step(s.Grain)), nil)
+		d.CSV = "/api/v1/periods.csv?grain=" + s.Grain.String() + "&fleet=true&measure=" + s.Measure.ID
 	}
 	d.count()
 	d.Concerns = concerns(s)

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/access"
+	"github.com/fieldpost/fieldpost/collector/insight"
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/words"
@@ -75,6 +76,7 @@ type Config struct {
 	Measurements store.Measurements
 	Troubles     store.Troubles
 	Catalogs     store.Catalogs
+	Pool         store.Pool
 	Statements   StatementStore
 	Tokens       TokenStore
 	Agents       AgentStore
@@ -97,6 +99,7 @@ type Handler struct {
 	pages map[string]*template.Template
 	asset map[string]asset
 	board *board.Board
+	pool  *insight.Pool
 }
 
 type asset struct {
@@ -116,6 +119,7 @@ func New(c Config) (*Handler, error) {
 		c.Fresh = 15 * time.Second
 	}
 	h := &Handler{c: c, mux: http.NewServeMux(), pages: map[string]*template.Template{}, asset: map[string]asset{}}
+	h.pool = insight.New(c.Pool, c.Catalogs)
 	h.board = board.New(board.Config{Accounts: c.Accounts, Fleet: c.Fleet, Measurements: c.Measurements, Catalogs: c.Catalogs, Fresh: c.Fresh, Now: c.Now})
 	if err := h.load(); err != nil {
 		return nil, err
@@ -150,6 +154,8 @@ func (h *Handler) routes() []Route {
 		{Method: "GET", Pattern: "/fleet/{account}/{installation}", Need: access.Viewer, page: h.installation},
 		{Method: "GET", Pattern: "/measures", Need: access.Viewer, page: h.measures},
 		{Method: "GET", Pattern: "/measures/{id}", Need: access.Viewer, page: h.measure},
+		{Method: "GET", Pattern: "/answers", Need: access.Viewer, page: h.answers},
+		{Method: "GET", Pattern: "/pool", Need: access.Viewer, page: h.pooled},
 		{Method: "GET", Pattern: "/quarantine", Need: access.Viewer, page: h.troubles},
 		{Method: "GET", Pattern: "/settings", Need: access.Viewer, page: h.settings},
 		{Method: "POST", Pattern: "/settings/tokens", Need: access.Viewer, page: h.makeAPIToken},
@@ -330,9 +336,9 @@ type menuItem struct {
 
 func (q *request) menu() []menuItem {
 	m := []menuItem{{"/", "Overview", "overview", ""}, {"/accounts", "Accounts", "accounts", ""}, {"/fleet", "Fleet", "fleet", ""},
-		{"/measures", "Measures", "measures", ""}, {"/quarantine", "Quarantine", "quarantine", ""}, {"/settings", "Settings", "settings", ""}}
+		{"/answers", "Answers", "answers", ""}, {"/measures", "Measures", "measures", ""}, {"/pool", "Pool", "pool", ""}, {"/quarantine", "Quarantine", "quarantine", ""}, {"/settings", "Settings", "settings", ""}}
 	if o, err := q.h.board.Overview(q.ctx); err == nil {
-		m[1].Count, m[2].Count, m[3].Count, m[4].Count = words.Num(o.Accounts), words.Num(o.Installations), words.Num(o.Measures), words.Num(o.Quarantined+o.Losses)
+		m[1].Count, m[2].Count, m[4].Count, m[6].Count = words.Num(o.Accounts), words.Num(o.Installations), words.Num(o.Measures), words.Num(o.Quarantined+o.Losses)
 	}
 	return m
 }

@@ -19,7 +19,6 @@ import (
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
-	"github.com/fieldpost/fieldpost/collector/web/chart"
 	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -41,76 +40,6 @@ const staleAfter = 5 * time.Minute
 
 // Weeks is how far back the lists' small charts go.
 const Weeks = 53
-
-// Row is an account as lists show it.
-type Row struct {
-	store.AccountRow
-	Points   []accounts.Point // Weeks, oldest first, the last is the newest closed week
-	Now      accounts.Point
-	Reading  accounts.Reading
-	Levels   []sla.Level // last 4 weeks, one per objective
-	Installs []store.Installation
-	Clock    time.Time
-}
-
-// Worst is the objective that went worst, nil without any.
-func (r *Row) Worst() *sla.Level {
-	rank := map[sla.State]int{sla.Missed: 4, sla.Open: 3, sla.Kept: 2, sla.NoGoal: 1}
-	var worst *sla.Level
-	for i := range r.Levels {
-		l := &r.Levels[i]
-		if l.Kind == catalog.Availability && (worst == nil || rank[l.State()] > rank[worst.State()]) {
-			worst = l
-		}
-	}
-	return worst
-}
-
-// Consent of the account: what its installations let leave about usage.
-func (r *Row) Consent() string {
-	word := ""
-	for _, i := range r.Installs {
-		w := "–"
-		if i.Statement != (exchange.Hash{}) {
-			if w = string(i.Consent[catalog.Usage]); w == "" {
-				w = "off"
-			}
-		}
-		if word != "" && word != w {
-			return "mixed"
-		}
-		word = w
-	}
-	return word
-}
-
-// Snapshot is the whole fleet at a moment, for one measure and environment.
-type Snapshot struct {
-	At       time.Time // real time
-	Clock    time.Time // by which silence is judged: virtual with simulated sites
-	Week     int64
-	Catalog  *catalog.Catalog // newest; nil when there is none
-	Measure  *catalog.Measure // nil when the catalog has none for lists
-	Overview store.Overview
-	Rows     []Row
-	Total    report.Tally     // of Week
-	Line     []accounts.Point // of the fleet
-	Tallies  []report.Tally   // of Line
-	Installs []store.Installation
-}
-
-// Columns of the fleet's chart, each with what went into it.
-func (s *Snapshot) Columns() []chart.Week {
-	ws := words.Weeks(s.Line)
-	for i := range ws {
-		figure := words.FigureText(s.Line[i])
-		if s.Line[i].Told() {
-			figure = words.Interval(s.Line[i].Interval)
-		}
-		ws[i].Read = "week of " + words.Day(s.Line[i].Start) + ": " + figure + " " + words.Told(s.Tallies[i], "account")
-	}
-	return ws
-}
 
 type boardKey struct{ measure, environment string }
 
@@ -363,7 +292,7 @@ func ListField(m *catalog.Measure) report.Field {
 	switch m.Kind {
 	case catalog.Lifecycle:
 		return report.New
-	case catalog.Distribution, catalog.Histogram:
+	case catalog.Distribution, catalog.Histogram, catalog.Sufficient:
 		return report.Count
 	case catalog.Counter:
 		return report.Increase
@@ -383,18 +312,30 @@ func environments(e string) []string {
 }
 
 func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) error {
-	s.Week = accounts.ClosedWeek(s.Clock, accounts.Grace(s.Catalog, s.Measure))
+	grace := accounts.Grace(s.Catalog, s.Measure)
+	s.Week = accounts.ClosedWeek(s.Clock, grace)
 	var all []store.Period
-	if s.Measure != nil {
+	for _, g := range accounts.Grains(s.Measure) {
+		s.Grain, s.Start = g, accounts.NewestClosed(g, s.Clock, grace)
+		if s.Measure == nil {
+			break
+		}
 		var err error
-		all, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: ListField(s.Measure), Environments: environments(environment), Grain: store.Weekly,
-			From: s.Week - 7*(Weeks+8), To: s.Week})
+		all, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: ListField(s.Measure), Environments: environments(environment), Grain: g,
+			From: s.Start - accounts.Step(g)*(accounts.History(g)+8), To: s.Start})
 		if err != nil {
-			return fmt.Errorf("reading weekly figures: %w", err)
+			return fmt.Errorf("reading figures of %s: %w", g, err)
+		}
+		if len(all) > 0 {
+			break
 		}
 	}
-	s.Week = settled(all, s.Week)
-	from := s.Week - 7*(Weeks-1)
+	step, n := accounts.Step(s.Grain), accounts.History(s.Grain)
+	s.Start = settled(all, s.Start, step)
+	if s.Grain == store.Weekly {
+		s.Week = s.Start
+	}
+	from := s.Start - step*(n-1)
 	prefer := ""
 	if s.Measure != nil {
 		prefer = s.Measure.HashString()
@@ -403,25 +344,25 @@ func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) er
 	for _, p := range all {
 		by[p.Account] = append(by[p.Account], p)
 	}
-	s.Tallies = make([]report.Tally, Weeks)
+	s.Tallies = make([]report.Tally, n)
 	for i := range s.Rows {
 		r := &s.Rows[i]
-		r.Points = accounts.Line(by[r.Key], from, s.Week, prefer)
+		r.Points = accounts.LineOf(by[r.Key], from, s.Start, step, prefer)
 		r.Now = r.Points[len(r.Points)-1]
 		for w, p := range r.Points {
 			s.Tallies[w].Add(p.Form, p.Interval)
 		}
 	}
 	for w, t := range s.Tallies {
-		s.Line = append(s.Line, words.TallyPoint(from+int64(w)*7, t))
+		s.Line = append(s.Line, words.TallyPoint(from+int64(w)*step, t))
 	}
-	s.Total = s.Tallies[Weeks-1]
+	s.Total = s.Tallies[n-1]
 	return nil
 }
 
-// settled steps back from the newest closed week while fewer than half as many accounts have
-// told it as the fullest of the eight weeks before: its reports are still under way.
-func settled(all []store.Period, week int64) int64 {
+// settled steps back from the newest closed window while fewer than half as many accounts have
+// told it as the fullest of the eight before: its reports are still under way.
+func settled(all []store.Period, week, step int64) int64 {
 	n := map[int64]int{}
 	for _, p := range all {
 		if f := p.Form(); f.HasNumbers() || f == report.Suppressed {
@@ -431,12 +372,12 @@ func settled(all []store.Period, week int64) int64 {
 	for back := 0; back < 4; back++ {
 		most := 0
 		for i := int64(1); i <= 8; i++ {
-			most = max(most, n[week-7*i])
+			most = max(most, n[week-step*i])
 		}
 		if 2*n[week] >= most {
 			return week
 		}
-		week -= 7
+		week -= step
 	}
 	return week
 }
@@ -480,7 +421,9 @@ func (s *Snapshot) read() {
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		r.Clock = s.Clock
-		r.Reading = accounts.Read(r.Points, Status(r.AccountRow, r.Installs, s.Clock))
+		st := Status(r.AccountRow, r.Installs, s.Clock)
+		st.Blocks = s.Grain != store.Weekly
+		r.Reading = accounts.Read(r.Points, st)
 	}
 }
 

@@ -18,10 +18,10 @@ func TestSettledWaitsWhileReportsAreUnderWay(t *testing.T) {
 	}
 	tell(98, 6)
 	tell(99, 3)
-	if got := settled(all, 7*99) / 7; got != 98 {
+	if got := settled(all, 7*99, 7) / 7; got != 98 {
 		t.Errorf("week %d, want 98: it has more than half", got)
 	}
-	if got := settled(nil, 7*99) / 7; got != 99 {
+	if got := settled(nil, 7*99, 7) / 7; got != 99 {
 		t.Errorf("nothing told: week %d", got)
 	}
 }

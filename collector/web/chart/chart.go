@@ -63,13 +63,24 @@ func xy(v float64) string { return strconv.FormatFloat(math.Round(v*10)/10, 'f',
 
 // Line draws weeks, oldest first.
 func Line(label string, weeks []Week, marks []Mark) template.HTML {
+	return Columns(label, weeks, 7, marks)
+}
+
+// Columns draws windows of so many days each, oldest first.
+func Columns(label string, weeks []Week, days int, marks []Mark) template.HTML {
+	unit := "weeks"
+	if days != 7 {
+		unit = "windows of " + strconv.Itoa(days) + " days"
+	}
 	var p pen
 	open(&p, label)
 	for _, s := range sizes() {
 		w := weeks[max(0, len(weeks)-s.weeks):]
-		p.f(`<svg class="%s" viewBox="0 0 %s %s" role="img" aria-label="%s">`, s.class, xy(s.width), xy(s.height), esc(label+", "+strconv.Itoa(len(w))+" weeks; table below"))
+		p.f(`<svg class="%s" viewBox="0 0 %s %s" role="img" aria-label="%s">`, s.class, xy(s.width), xy(s.height), esc(label+", "+strconv.Itoa(len(w))+" "+unit+"; table below"))
 		if len(w) > 0 {
-			newPlot(s, w).draw(&p, w, marks)
+			pl := newPlot(s, w)
+			pl.days = days
+			pl.draw(&p, w, marks)
 		}
 		p.f(`</svg>`)
 	}
@@ -95,10 +106,11 @@ type plot struct {
 	left, right, top, bottom float64
 	step, max                float64
 	first                    time.Time
+	days                     int // of a column
 }
 
 func newPlot(s size, w []Week) plot {
-	p := plot{left: 34, right: s.width - 6, top: 22, bottom: s.height - 22, first: w[0].Start}
+	p := plot{left: 34, right: s.width - 6, top: 22, bottom: s.height - 22, first: w[0].Start, days: 7}
 	most := 1.0
 	for _, x := range w {
 		if !x.Form.HasNumbers() {
@@ -222,14 +234,14 @@ func (p plot) line(out *pen, w []Week) {
 
 // marks are labelled while there is room; each stays a line.
 func (p plot) marks(out *pen, w []Week, marks []Mark) {
-	end := w[len(w)-1].Start.AddDate(0, 0, 7)
+	end := w[len(w)-1].Start.AddDate(0, 0, p.days)
 	free := p.left
 	for i := len(marks) - 1; i >= 0; i-- { // newest first in, oldest drawn first
 		m := marks[i]
 		if m.At.Before(p.first) || !m.At.Before(end) {
 			continue
 		}
-		x := p.left + p.step*m.At.Sub(p.first).Hours()/168
+		x := p.left + p.step*m.At.Sub(p.first).Hours()/float64(24*p.days)
 		out.f(`<line class="mark" x1="%s" x2="%s" y1="%s" y2="%s"/>`, xy(x), xy(x), xy(p.top-8), xy(p.bottom))
 		width := 6.2 * float64(len([]rune(m.Text)))
 		switch {
@@ -248,13 +260,13 @@ func (p plot) months(out *pen, w []Week) {
 	every := 1
 	for _, n := range []int{1, 3, 6, 12} {
 		every = n
-		if p.step*4.35*float64(n) >= 62 {
+		if p.step*30.4/float64(p.days)*float64(n) >= 62 {
 			break
 		}
 	}
 	for i, x := range w {
-		last := x.Start.AddDate(0, 0, 6)
-		if last.Day() > 7 || (int(last.Month())-1)%every != 0 {
+		last := x.Start.AddDate(0, 0, p.days-1)
+		if last.Day() > p.days || (int(last.Month())-1)%every != 0 {
 			continue
 		}
 		if at := p.x(i); at > p.left+4 && at < p.right-40 {

@@ -23,7 +23,7 @@ import (
 // Funcs are the words as templates call them.
 func Funcs() template.FuncMap {
 	return template.FuncMap{
-		"n": numAny, "fig": Figure, "figtext": FigureText, "when": When, "day": Day, "date": Date, "since": Since, "ago": Ago, "formwords": formWords,
+		"n": numAny, "window": Window, "fig": Figure, "figtext": FigureText, "when": When, "day": Day, "date": Date, "since": Since, "ago": Ago, "formwords": formWords,
 		"weeksfrom": func(start, days int64) string {
 			return time.Unix(start*86400, 0).UTC().Format("2 Jan") + " – " + Day(start+days-1)
 		}, "path": url.PathEscape,
@@ -307,14 +307,49 @@ func Size(n int) string {
 	return strconv.Itoa(n) + " B"
 }
 
-// Weeks turns points into columns of a chart.
-func Weeks(points []accounts.Point) []chart.Week {
+// Window names a window in words.
+func Window(g report.Grain, start int64) string {
+	switch g {
+	case report.Rolling28:
+		return "28 days to " + Day(start)
+	case report.Block4w:
+		return "4 weeks from " + Day(start)
+	case report.Block12w:
+		return "12 weeks from " + Day(start)
+	case report.Week:
+		return "week of " + Day(start)
+	case report.Month:
+		return chart.Day(start).Format("January 2006")
+	case report.Change:
+		return chart.Day(start / 86400).Format("2 Jan 2006")
+	}
+	return Day(start)
+}
+
+// Every says at which grain a row of figures comes.
+func Every(g report.Grain) string {
+	switch g {
+	case report.Rolling28:
+		return "28 days on each block's last day"
+	case report.Block4w:
+		return "by blocks of 4 weeks"
+	case report.Block12w:
+		return "by blocks of 12 weeks"
+	}
+	return "by week"
+}
+
+// Columns turns points of any grain into columns of a chart.
+func Columns(g report.Grain, points []accounts.Point) []chart.Week {
 	out := make([]chart.Week, len(points))
 	for i, p := range points {
-		out[i] = chart.Week{Start: time.Unix(p.Start*86400, 0).UTC(), Form: p.Form, Interval: p.Interval, Read: "week of " + Day(p.Start) + ": " + FigureText(p)}
+		out[i] = chart.Week{Start: chart.Day(p.Start), Form: p.Form, Interval: p.Interval, Read: Window(g, p.Start) + ": " + FigureText(p)}
 	}
 	return out
 }
+
+// Weeks turns points into columns of a chart.
+func Weeks(points []accounts.Point) []chart.Week { return Columns(report.Week, points) }
 
 // Label turns an id into words: active_authors → Active authors.
 func Label(id string) string {

@@ -52,6 +52,9 @@ func TestServe(t *testing.T) {
 		t.Skip("only with FIELDPOST_LOOK=1")
 	}
 	s := newSite(t, &seed.Config{})
+	if os.Getenv("FIELDPOST_LOOK") == "kinds" {
+		s = newKinds(t, seed.Config{})
+	}
 	if err := s.access.PutUser(t.Context(), "test", "admin", access.Admin, false); err != nil {
 		t.Fatal(err)
 	}

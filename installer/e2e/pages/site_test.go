@@ -71,6 +71,24 @@ func newSite(t testing.TB, fleet *seed.Config) *site {
 	return serve(t, st)
 }
 
+// newKinds serves a fleet that tells every kind of measure about people, in every form.
+func newKinds(t testing.TB, fleet seed.Config) *site {
+	t.Helper()
+	st, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "collector.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	if fleet.Catalog, err = os.ReadFile("../../../protocol/catalog/testdata/every-kind.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	fleet.Now = now()
+	if err := seed.FillKinds(context.Background(), st, fleet); err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, st)
+}
+
 func serve(t testing.TB, st *sqlite.Store) *site {
 	t.Helper()
 	s := &site{store: st, clock: now}
@@ -82,7 +100,7 @@ func serve(t testing.TB, st *sqlite.Store) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.web, err = web.New(web.Config{Access: s.access, Accounts: st, Fleet: st, Measurements: st, Troubles: st, Catalogs: st, Statements: st, Tokens: st, Agents: st,
+	s.web, err = web.New(web.Config{Access: s.access, Accounts: st, Fleet: st, Measurements: st, Troubles: st, Catalogs: st, Pool: st, Statements: st, Tokens: st, Agents: st,
 		MakeToken: s.makeToken, Log: log, Now: clock})
 	if err != nil {
 		t.Fatal(err)

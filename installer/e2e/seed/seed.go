@@ -41,6 +41,7 @@ type Config struct {
 	Names      map[int]string
 	Attributes map[int]map[string]string
 	Hours      bool // availability and requests by the hour instead of by the day
+	kinds      bool // every kind of measure about people instead
 }
 
 // Behaviour of account i is Kind(i); tests look for an account of each.
@@ -113,7 +114,7 @@ func (f *seeder) imported(ctx context.Context) error {
 		a := store.Account{Key: Key(i), Name: fmt.Sprintf("%s %s", first[i%len(first)], second[(i/len(first)+i)%len(second)]), Created: f.Now.AddDate(-3, 0, -i),
 			Attributes: map[string]string{
 				"industry": industries[i%len(industries)], "region": regions[i%len(regions)], "plan": []string{"Team", "Business", "Enterprise"}[i%3],
-				"seats": fmt.Sprint(20 + 15*(i%12)), "renewal": f.Now.AddDate(0, 0, 20+11*i).Format(time.DateOnly), "owner": []string{"m.k.", "s.w.", "j.o."}[i%3],
+				"seats": fmt.Sprint(20 + 15*(i%12)), "size": []string{"small", "medium", "large"}[i%3], "renewal": f.Now.AddDate(0, 0, 20+11*i).Format(time.DateOnly), "owner": []string{"m.k.", "s.w.", "j.o."}[i%3],
 			}}
 		if f.Accounts > 70 {
 			a.Name = fmt.Sprintf("%s %d", a.Name, i)
@@ -174,6 +175,9 @@ func (f *seeder) installation(ctx context.Context, i, n int, name string) error 
 	st, err := f.consent(ctx, i, key, agent.ID, joined)
 	if err != nil || Kind(i) == Refusing {
 		return err
+	}
+	if f.kinds {
+		return f.kindBatches(ctx, i, n, agent.ID, st)
 	}
 	return f.report(ctx, i, n, agent.ID, st)
 }
