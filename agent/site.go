@@ -48,6 +48,12 @@ func (a *Agent) openSite() (err error) {
 		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
 		Facts:       map[string]string{"agent.version": a.cfg.Version, "agent.os": runtime.GOOS, "agent.arch": runtime.GOARCH},
 	}})
+	if errors.Is(err, history.ErrOlder) {
+		return refuse("state_older", err.Error(), "begin to measure anew with `fieldpost-agent wipe --keep-enrolment`, or go on with the version that wrote it", 1)
+	}
+	if errors.Is(err, history.ErrNewer) {
+		return refuse("state_newer", err.Error(), "install the version that wrote it, or a newer one", 1)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,9 +98,7 @@ func (a *Agent) byPrefix(prefix [8]byte) *catalog.Catalog {
 
 // apply folds one record in. mu is held.
 func (a *Agent) apply(no uint64, r *record.Record) error {
-	if t := time.Unix(0, r.Received); !a.gate.Fixed(t) {
-		a.gate.Begin(t, a.policy, sizes{a.store.Fold(), r.Received})
-	}
+	a.begin(r)
 	if r.Kind == record.Forget {
 		a.forget(no, r)
 	}
@@ -115,6 +119,13 @@ func (a *Agent) apply(no uint64, r *record.Record) error {
 	a.applied = no
 	a.moved.Broadcast()
 	return nil
+}
+
+// begin fixes the groups of people of the block a record begins. mu is held.
+func (a *Agent) begin(r *record.Record) {
+	if t := time.Unix(0, r.Received); !a.gate.Fixed(t) {
+		a.gate.Begin(t, a.policy, sizes{a.store.Fold(), r.Received})
+	}
 }
 
 // forget forgets the person of a Forget record. mu is held.
@@ -203,9 +214,16 @@ func (a *Agent) catchUp(ctx context.Context) error {
 	}
 }
 
+// step folds one record of the journal in. Windows that are due before it are closed one at a time: whoever asks
+// something meanwhile, or writes a checkpoint, waits for one of them and not for a whole day's.
 func (a *Agent) step(no uint64, r *record.Record) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.begin(r)
+	for a.store.Fold().Step(r.Received) {
+		a.mu.Unlock()
+		a.mu.Lock()
+	}
 	return a.apply(no, r)
 }
 

@@ -28,10 +28,16 @@ func (f *Fold) close(r *run.Run, d due) {
 	if r.Traffic != nil {
 		delete(r.Traffic.Open[d.grain], d.start)
 	}
+	needed := int64(math.MinInt64)
+	if r.Path != nil {
+		needed = r.Needs()
+	}
 	if slices.Contains(r.Chains(), d.grain) {
 		f.chain(r, d)
 	}
-	f.tidy(r, d)
+	if r.Path == nil || r.Needs() != needed { // looking at every user's matches is worth it only then
+		f.tidy(r, d)
+	}
 	if s.Until != math.MaxInt64 {
 		f.finished(r)
 	}

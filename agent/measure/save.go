@@ -1,14 +1,18 @@
 package measure
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
@@ -149,10 +153,11 @@ func (f *Fold) Load(in io.Reader) error {
 	if r.End() != nil {
 		return fmt.Errorf("%w: %w", ErrCheckpoint, r.Err())
 	}
-	return f.load(func(key string) []byte { return sections[key] })
+	return f.load(func(key string) []byte { return bytes.Clone(sections[key]) })
 }
 
-// LoadSections is Load from the parts; get gives one by its key, nil when it is not there.
+// LoadSections is Load from the parts; get gives one by its key, nil when it is not there. What it gives is
+// the fold's; it is called by several at once.
 func (f *Fold) LoadSections(get func(key string) []byte) error { return f.load(get) }
 
 func (f *Fold) load(get func(key string) []byte) error {
@@ -206,14 +211,22 @@ func (f *Fold) loadFold(r *wire.Reader, get func(key string) *wire.Reader) {
 		r.Fail("the statement in force")
 	}
 	f.nextRun = uint32(r.Uint())
+	var ins []*wire.Reader
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		in := get(fmt.Sprintf("run/%d", r.Uint()))
-		x := run.Load(&f.w, in, f.catalog, get)
+		x := run.Load(&f.w, in, f.catalog)
+		if err := in.Err(); err != nil {
+			r.Fail(err.Error())
+			return
+		}
+		f.runs, ins = append(f.runs, x), append(ins, in)
+	}
+	f.loadStates(ins, get)
+	for _, in := range ins {
 		if err := in.End(); err != nil {
 			r.Fail(err.Error())
 			return
 		}
-		f.runs = append(f.runs, x)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		f.due = append(f.due, due{at: r.Int(), mi: r.Below(1 << 16), run: uint32(r.Uint()), grain: report.Grain(r.Below(run.Grains)), start: r.Int()})
@@ -226,6 +239,20 @@ func (f *Fold) loadFold(r *wire.Reader, get func(key string) *wire.Reader) {
 		f.ended = append(f.ended, e)
 	}
 	f.needPeople = slices.ContainsFunc(f.runs, reads)
+}
+
+// loadStates reads what the runs hold, as many at once as there are processors: a start waits for it.
+func (f *Fold) loadStates(ins []*wire.Reader, get func(key string) *wire.Reader) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(ins)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(ins); i = next.Add(1) - 1 {
+				f.runs[i].LoadState(ins[i], f.w.People.Len(), get)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // reads reports whether a run looks at people.

@@ -50,34 +50,42 @@ func (s *Store) put(name string, w *wire.Writer) (sum uint32, err error) {
 	return sum, durable.WriteFile(s.cfg.FS, s.path(name), b, 0o600)
 }
 
-// get reads the file of that name, checks it, and returns what comes after magic, with its checksum. All
-// files of the store are read here.
-func (s *Store) get(name, magic string) (r *wire.Reader, sum uint32, err error) {
+// content is what comes after the magic of a file.
+type content struct {
+	*wire.Reader
+	sum     uint32
+	version byte // as written; no newer than this program's
+}
+
+// get reads the file of that name and checks it. All files of the store are read here.
+func (s *Store) get(name, magic string) (c content, err error) {
 	b, err := durable.ReadFile(s.cfg.FS, s.path(name), maxFile)
 	if err != nil {
-		return nil, 0, err
+		return c, err
 	}
 	switch {
 	case s.cfg.Seal == nil || s.cfg.Open && !s.cfg.Seal.Sealed(b):
 	default:
 		if b, err = s.cfg.Seal.Open(name, b); err != nil {
-			return nil, 0, fmt.Errorf("reading %s: %w", name, errors.Join(errDamaged, err))
+			return c, fmt.Errorf("reading %s: %w", name, errors.Join(errDamaged, err))
 		}
 	}
 	if len(b) < len(magic)+4 {
-		return nil, 0, fmt.Errorf("reading %s: %w", name, errDamaged)
+		return c, fmt.Errorf("reading %s: %w", name, errDamaged)
 	}
 	body, tail := b[:len(b)-4], b[len(b)-4:]
-	sum = uint32(tail[0]) | uint32(tail[1])<<8 | uint32(tail[2])<<16 | uint32(tail[3])<<24
+	c.sum = uint32(tail[0]) | uint32(tail[1])<<8 | uint32(tail[2])<<16 | uint32(tail[3])<<24
 	switch {
-	case crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum:
-		return nil, 0, fmt.Errorf("reading %s: %w", name, errDamaged)
-	case strings.HasPrefix(string(body), magic):
-		return wire.NewReader(body[len(magic):]), sum, nil
-	case strings.HasPrefix(string(body), magic[:len(magic)-1]) && body[len(magic)-1] > magic[len(magic)-1]:
-		return nil, 0, fmt.Errorf("reading %s: %w", name, ErrNewer)
+	case crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != c.sum:
+		return c, fmt.Errorf("reading %s: %w", name, errDamaged)
+	case !strings.HasPrefix(string(body), magic[:len(magic)-1]):
+		return c, fmt.Errorf("reading %s: %w", name, errDamaged)
 	}
-	return nil, 0, fmt.Errorf("reading %s: %w", name, errDamaged)
+	if c.version = body[len(magic)-1]; c.version > magic[len(magic)-1] {
+		return c, fmt.Errorf("reading %s: %w", name, ErrNewer)
+	}
+	c.Reader = wire.NewReader(body[len(magic):])
+	return c, nil
 }
 
 // isSealed reports whether the file of that name is sealed; one that is gone is.

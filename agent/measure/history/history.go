@@ -6,7 +6,7 @@
 //	                 lies in them, and the caller's extra bytes; replaced as one (durable.WriteFile): it
 //	                 is the commit point
 //	state/N.seg      sections of the fold (measure.Fold.Sections), those that had changed when it was
-//	                 written; never changed itself
+//	                 written, compressed; never changed itself
 //	closed/N.win     closed windows; written once, never changed; eight of a level are
 //	                 merged into one of the next, which also drops what is too old to keep
 //	*.damaged        files that could not be read, set aside
@@ -20,7 +20,7 @@
 //
 // A sealed day of a measure, a block of the dictionary, a block of ids is written once and then only
 // when it changes: in a minute, what the minute changed, not what half a year holds. A file whose
-// sections have all been written anew goes; when more than a quarter of what the files hold is
+// sections have all been written anew goes; when more than an eighth of what the files hold is
 // old, the sections still needed of those with the most of it are written again, until it is less.
 // After somebody was forgotten everything is written again, so that the name is in no file.
 //
@@ -70,6 +70,10 @@ const (
 
 // ErrNewer: the state was written by a newer program.
 var ErrNewer = errors.New("state was written by a newer version")
+
+// ErrOlder: the state was written before it was kept in sections, in a form this program does not read. It is
+// left as it is.
+var ErrOlder = errors.New("state was written by a version that is too old")
 
 // errDamaged: a file is not what was written.
 var errDamaged = errors.New("file is damaged")
@@ -308,12 +312,15 @@ func (s *Store) Checkpoint(position uint64, extra []byte) error {
 }
 
 func (s *Store) readCheckpoint() error {
-	r, _, err := s.get(checkpointName, magicCheckpoint)
+	r, err := s.get(checkpointName, magicCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if r.version < magicCheckpoint[len(magicCheckpoint)-1] {
+		return fmt.Errorf("reading %s: %w", checkpointName, ErrOlder)
 	}
 	s.position = r.Uint()
 	s.next = r.Uint()
@@ -321,7 +328,7 @@ func (s *Store) readCheckpoint() error {
 		s.files = append(s.files, file{r.Uint(), r.Uint(), uint32(r.Uint())})
 	}
 	s.extra = r.Bytes()
-	s.parts, s.segments = loadTable(r)
+	s.parts, s.segments = loadTable(r.Reader)
 	if r.End() != nil {
 		return fmt.Errorf("reading the checkpoint: %w", errors.Join(errDamaged, r.Err()))
 	}
@@ -339,15 +346,15 @@ func (s *Store) write(no, level uint64, packs []*measure.Pack) (file, error) {
 }
 
 func (s *Store) read(f file) (packs []*measure.Pack, err error) {
-	r, sum, err := s.get(name(f.no), magicClosed)
+	r, err := s.get(name(f.no), magicClosed)
 	if err != nil {
 		return nil, err
 	}
-	if sum != f.sum {
+	if r.sum != f.sum {
 		return nil, fmt.Errorf("reading %s: another file than the checkpoint names: %w", name(f.no), errDamaged)
 	}
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		packs = append(packs, pack.Load(r))
+		packs = append(packs, pack.Load(r.Reader))
 	}
 	if r.Err() != nil {
 		return nil, fmt.Errorf("reading %s: %w", name(f.no), errors.Join(errDamaged, r.Err()))

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,7 +12,8 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
 
-const magicState = "fpparts\x01"
+// Its version 1 held sections as they are.
+const magicState = "fpparts\x02"
 
 // slack is how much old may lie in the files whatever they hold.
 const slack = 1 << 20
@@ -44,32 +46,42 @@ func (s *Store) writeSections(next uint64) (map[string]part, map[uint64]segment,
 	parts := make(map[string]part, len(sections))
 	// Everything: nothing of somebody who was forgotten may stay, and nothing unsealed.
 	all := s.fold.Forgotten() != s.forgot || (s.cfg.Seal != nil && s.cfg.Open)
-	add := func(sec *wire.Section, force bool) {
+	var body wire.Writer
+	var small squeezer
+	add := func(sec *wire.Section, force bool) error {
 		old, have := s.parts[sec.Key]
 		if have && sec.Versioned && old.version == sec.Version && !force {
 			parts[sec.Key] = old
-			return
+			return nil
 		}
+		body.B = body.B[:0]
+		sec.Write(&body)
 		at := uint64(len(w.B))
-		sec.Write(w)
-		p := part{segment: next, at: at - begin, size: uint64(len(w.B)) - at, version: sec.Version}
+		p := part{segment: next, at: at - begin, version: sec.Version}
 		if !sec.Versioned {
-			sum := sha256.Sum256(w.B[at:])
+			sum := sha256.Sum256(body.B)
 			p.hash = [16]byte(sum[:16])
-			if have && old.hash == p.hash && old.size == p.size && !force {
-				w.B = w.B[:at]
-				p = old
+			if have && old.hash == p.hash && !force {
+				parts[sec.Key] = old
+				return nil
 			}
 		}
+		err := small.add(w, body.B)
+		p.size = uint64(len(w.B)) - at
 		parts[sec.Key] = p
+		return err
 	}
 	for i := range sections {
-		add(&sections[i], all)
+		if err := add(&sections[i], all); err != nil {
+			return nil, nil, 0, err
+		}
 	}
 	crowded := s.crowded(parts)
 	for i := range sections {
 		if p := parts[sections[i].Key]; crowded[p.segment] {
-			add(&sections[i], true)
+			if err := add(&sections[i], true); err != nil {
+				return nil, nil, 0, err
+			}
 		}
 	}
 	segments := map[uint64]segment{}
@@ -88,7 +100,7 @@ func (s *Store) writeSections(next uint64) (map[string]part, map[uint64]segment,
 }
 
 // crowded are the files to be given up: those with the largest share of what is old, until that is less
-// than a quarter of what is needed.
+// than an eighth of what is needed.
 func (s *Store) crowded(parts map[string]part) map[uint64]bool {
 	live, needed := map[uint64]uint64{}, uint64(0)
 	for _, p := range parts {
@@ -115,7 +127,7 @@ func (s *Store) crowded(parts map[string]part) map[uint64]bool {
 	})
 	out := map[uint64]bool{}
 	for _, no := range nos {
-		if old <= needed/4+slack {
+		if old <= needed/8+slack {
 			break
 		}
 		out[no] = true
@@ -159,20 +171,33 @@ func loadTable(r *wire.Reader) (map[string]part, map[uint64]segment) {
 
 // readSections loads the fold from the files of sections.
 func (s *Store) readSections() error {
-	held := map[uint64][]byte{}
+	held := map[uint64]content{}
 	for no, seg := range s.segments {
-		r, sum, err := s.get(segmentName(no), magicState)
-		if errors.Is(err, fs.ErrNotExist) || (err == nil && (sum != seg.sum || uint64(r.Left()) != seg.size)) {
+		c, err := s.get(segmentName(no), magicState)
+		if errors.Is(err, fs.ErrNotExist) || (err == nil && (c.sum != seg.sum || uint64(c.Left()) != seg.size)) {
 			err = errDamaged
 		}
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", segmentName(no), err)
 		}
-		held[no] = r.Take(r.Left())
+		held[no] = c
 	}
+	bytesOf := make(map[uint64][]byte, len(held))
+	for no, c := range held {
+		bytesOf[no] = c.Take(c.Left())
+	}
+	var long stretcher
 	err := s.fold.LoadSections(func(key string) []byte {
-		p := s.parts[key]
-		return held[p.segment][p.at : p.at+p.size]
+		p, ok := s.parts[key]
+		if !ok {
+			return nil
+		}
+		b := bytesOf[p.segment][p.at : p.at+p.size]
+		if held[p.segment].version == 1 {
+			return bytes.Clone(b)
+		}
+		section, _ := long.next(b)
+		return section
 	})
 	if err != nil {
 		return fmt.Errorf("reading the state: %w", err)

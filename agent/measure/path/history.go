@@ -22,6 +22,8 @@ type book struct {
 	clock   uint64           // counts changes
 	all     uint64           // clock of the last change that may be anywhere
 	touched map[int64]uint64 // clock of the last match added to a day (of UTC)
+	had     []int64          // the days that had matches at hadAt; nil: not known
+	hadAt   uint64
 }
 
 func newBook(c Config) book {

@@ -90,28 +90,46 @@ func loadDays(r *wire.Reader) (days []int64) {
 	return days
 }
 
+const utcDay = int64(86400e9)
+
 // dayOf is the day of UTC that a match is saved with. It has nothing to do with windows.
 func dayOf(ns int64) int64 {
-	const day = 86400e9
-	d := ns / day
-	if ns%day < 0 {
+	d := ns / utcDay
+	if ns%utcDay < 0 {
 		d--
 	}
 	return d
 }
 
-// days are those that have matches, in order.
+// days are those that have matches, in order. Since the last change that may be anywhere only those
+// that were added to can be new.
 func (b *book) days() []int64 {
+	if b.had == nil || b.hadAt != b.all {
+		b.had, b.hadAt = b.findDays(), b.all
+	}
+	out := slices.Clone(b.had)
+	for no := range b.touched {
+		if i, found := slices.BinarySearch(out, no); !found {
+			out = slices.Insert(out, i, no)
+		}
+	}
+	return out
+}
+
+func (b *book) findDays() []int64 {
 	have := map[int64]bool{}
 	for _, h := range b.users {
-		last := int64(-1 << 62)
+		begin, end := int64(1), int64(0) // of the day of the match before
 		for i := range h.m {
-			if d := dayOf(h.m[i].time); d != last {
-				have[d], last = true, d
+			if t := h.m[i].time; t < begin || t >= end {
+				no := dayOf(t)
+				have[no], begin, end = true, no*utcDay, (no+1)*utcDay
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(have))
+	days := slices.AppendSeq([]int64{}, maps.Keys(have))
+	slices.Sort(days)
+	return days
 }
 
 func (b *book) save(w *wire.Writer) {
@@ -121,33 +139,58 @@ func (b *book) save(w *wire.Writer) {
 }
 
 func (b *book) sections(add func(key string, version uint64, write func(*wire.Writer))) {
-	users := sync.OnceValue(func() []uint32 { return slices.Sorted(maps.Keys(b.users)) })
+	marks := sync.OnceValue(b.marks)
 	for _, no := range b.days() {
-		add(dayKey(no), max(b.all, b.touched[no]), func(w *wire.Writer) { b.saveDay(w, no, users()) })
+		add(dayKey(no), max(b.all, b.touched[no]), func(w *wire.Writer) { saveDay(w, no, marks()) })
 	}
 }
 
+// mark is how far a user's history was written: days are mostly written in order, and
+// a search for each day of each user would cost more than all the rest.
+type mark struct {
+	user uint32
+	at   int32
+	h    *history
+}
+
+func (b *book) marks() []mark {
+	out := make([]mark, 0, len(b.users))
+	for user, h := range b.users {
+		out = append(out, mark{user, 0, h})
+	}
+	slices.SortFunc(out, func(a, b mark) int { return cmp.Compare(a.user, b.user) })
+	return out
+}
+
 // saveDay writes the matches of a day, user by user.
-func (b *book) saveDay(w *wire.Writer, no int64, users []uint32) {
-	const day = int64(86400e9)
-	for _, user := range users {
-		h := b.users[user]
-		from, to := h.before(no*day), h.before((no+1)*day)
-		if from == to {
+func saveDay(w *wire.Writer, no int64, marks []mark) {
+	begin, end := no*utcDay, (no+1)*utcDay
+	for i := range marks {
+		k := &marks[i]
+		m := k.h.m
+		from := int(k.at)
+		if (from > 0 && m[from-1].time >= begin) || (from < len(m) && m[from].time < begin) {
+			from = k.h.before(begin)
+		}
+		to := from
+		for to < len(m) && m[to].time < end {
+			to++
+		}
+		if k.at = int32(to); from == to {
 			continue
 		}
-		w.Uint(uint64(user))
+		w.Uint(uint64(k.user))
 		w.Uint(uint64(to - from))
-		last := no * day
+		last := begin
 		for i := from; i < to; i++ {
-			x := &h.m[i]
+			x := &m[i]
 			w.Uint(uint64(x.time - last))
 			last = x.time
 			w.Uint(uint64(x.seq))
 			w.Uint(uint64(x.steps))
 			w.Uint(uint64(x.split))
-			if h.keys != nil {
-				w.Uint(h.keys[i])
+			if k.h.keys != nil {
+				w.Uint(k.h.keys[i])
 			}
 		}
 	}
@@ -156,27 +199,35 @@ func (b *book) saveDay(w *wire.Writer, no int64, users []uint32) {
 func (b *book) load(r *wire.Reader, persons, steps int, part func(string) *wire.Reader) {
 	b.seq = uint32(r.Below(1 << 32))
 	b.limit = r.Below(1 << 48)
-	for _, no := range loadDays(r) {
+	b.had = append([]int64{}, loadDays(r)...)
+	var all loaded
+	for _, no := range b.had {
 		in := part(dayKey(no))
+		if in.Left() == 0 {
+			r.Fail("a day without matches")
+		}
 		for in.Left() > 0 {
-			user := uint32(in.Below(persons))
-			h := b.users[user]
-			if h == nil {
-				h = &history{}
-				b.users[user] = h
-			}
-			b.loadDay(in, no, h, steps)
+			all.day(in, no, persons, steps, b.Correlate)
 		}
 		if in.End() != nil {
 			r.Fail("the matches of a day")
 		}
 	}
-	b.recount()
+	b.deal(r, &all, persons)
 }
 
-func (b *book) loadDay(r *wire.Reader, no int64, h *history, steps int) {
-	last := no * 86400e9
-	for m := r.Count(); m > 0 && r.Err() == nil; m-- {
+// loaded is matches as they lie in the sections: by day, and there by user.
+type loaded struct {
+	users []uint32 // of each match
+	m     []match
+	keys  []uint64 // correlate
+}
+
+// day reads the matches of a user on a day.
+func (l *loaded) day(r *wire.Reader, no int64, persons, steps int, keyed bool) {
+	user := uint32(r.Below(persons))
+	last := no * utcDay
+	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
 		if last += int64(r.Uint()); dayOf(last) != no {
 			r.Fail("another day")
 		}
@@ -184,14 +235,42 @@ func (b *book) loadDay(r *wire.Reader, no int64, h *history, steps int) {
 		if int(x.steps&^stood) >= steps {
 			r.Fail("a step")
 		}
-		h.m = append(room(h.m), x)
+		l.users, l.m = append(l.users, user), append(l.m, x)
+		if keyed {
+			l.keys = append(l.keys, r.Uint())
+		}
+	}
+}
+
+// deal gives each user their matches, which are counted first: histories that grow by the day would be
+// copied for every day.
+func (b *book) deal(r *wire.Reader, l *loaded, persons int) {
+	if r.Err() != nil {
+		return
+	}
+	counts := make([]uint32, persons)
+	for _, user := range l.users {
+		counts[user]++
+	}
+	of := make([]*history, persons)
+	for i, user := range l.users {
+		h := of[user]
+		if h == nil {
+			h = &history{m: make([]match, 0, counts[user])}
+			if b.Correlate {
+				h.keys = make([]uint64, 0, counts[user])
+			}
+			of[user], b.users[user] = h, h
+		}
+		h.m = append(h.m, l.m[i])
 		if b.Correlate {
-			h.keys = append(room(h.keys), r.Uint())
+			h.keys = append(h.keys, l.keys[i])
 		}
 		if k := len(h.m); k > 1 && !h.m[k-2].precedes(&h.m[k-1]) {
 			r.Fail("the order of matches")
 		}
 	}
+	b.total = len(l.m)
 }
 
 func saveFirsts(w *wire.Writer, first map[uint32]match) {

@@ -52,9 +52,8 @@ func (r *Run) Save(w *wire.Writer) {
 	}
 }
 
-// Load reads what Save and the sections wrote; find gives the catalog whose hash begins so, get a
-// section by its key.
-func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog, get func(key string) *wire.Reader) *Run {
+// Load reads which run Save wrote; find gives the catalog whose hash begins so. LoadState reads the rest.
+func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog) *Run {
 	id := uint32(in.Uint())
 	var prefix [8]byte
 	in.Raw(prefix[:])
@@ -73,7 +72,12 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog, get fu
 		in.Fail("measure " + name + " is not in its catalog")
 		return nil
 	}
-	r := New(f.People, id, cat, mi, created)
+	return New(f.People, id, cat, mi, created)
+}
+
+// LoadState reads what Save wrote after that, and the sections; get gives one by its key. Users are below
+// persons. Several runs may read at once.
+func (r *Run) LoadState(in *wire.Reader, persons int, get func(key string) *wire.Reader) {
 	r.Spans = LoadSpans(in)
 	for n := in.Count(); n > 0 && in.Err() == nil; n-- {
 		var values []uint16
@@ -82,15 +86,15 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog, get fu
 		}
 		if len(values) != len(r.Props) {
 			in.Fail("a combination of values")
-			return nil
+			return
 		}
 		r.combo(values)
 	}
 	switch {
 	case r.People != nil:
-		r.loadPerson(in, f.People.Len(), get)
+		r.loadPerson(in, persons, get)
 		if r.Path != nil {
-			r.Path.Load(in, fmt.Sprintf("run/%d/", r.ID), f.People.Len(), len(r.combos), get)
+			r.Path.Load(in, fmt.Sprintf("run/%d/", r.ID), persons, len(r.combos), get)
 		}
 	case r.Fact != nil:
 		r.Fact.Known = in.Bool()
@@ -100,14 +104,13 @@ func Load(f *World, in *wire.Reader, find func([8]byte) *catalog.Catalog, get fu
 		if s := r.Fact.First; s != nil {
 			s.At = in.Int()
 			for n := in.Count(); n > 0 && in.Err() == nil; n-- {
-				id := uint32(in.Below(f.People.Len()))
+				id := uint32(in.Below(persons))
 				s.Waiting[id] = in.Int()
 			}
 		}
 	default:
 		r.Traffic.load(in, len(r.combos))
 	}
-	return r
 }
 
 // Sections are the parts of the run that are saved by themselves.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // ErrMalformed is wrapped by every error of a Reader.
@@ -164,9 +165,9 @@ func (r *Reader) Take(n int) []byte {
 	return v
 }
 
-// Rest is a copy of all that is left.
+// Rest is all that is left, which are the bytes the Reader was given.
 func (r *Reader) Rest() []byte {
-	v := append([]byte(nil), r.b...)
+	v := slices.Clip(r.b)
 	r.b = nil
 	return v
 }

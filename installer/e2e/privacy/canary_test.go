@@ -2,9 +2,12 @@ package privacy
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fieldpost/fieldpost/agent/measure/history"
 	"github.com/fieldpost/fieldpost/agent/vault"
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -137,7 +141,7 @@ func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []strin
 			if err != nil {
 				return err
 			}
-			inMeasure = append(inMeasure, c.hunt(t, name, open, "user:")...)
+			inMeasure = append(inMeasure, c.hunt(t, name, history.Spread(open), "user:")...)
 		}
 		return nil
 	})
@@ -145,6 +149,29 @@ func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []strin
 		t.Fatal(err)
 	}
 	return c.journal(t, filepath.Join(dir, "journal"), key.Records("journal")), inMeasure
+}
+
+// inflated are the parts of b that are compressed: a Deflate stream after the length it has once it is inflated,
+// doubled and one more. Every place is tried.
+func inflated(b []byte) (out [][]byte) {
+	from := flate.NewReader(nil)
+	for i := range b {
+		head, n := binary.Uvarint(b[i:])
+		if n < 2 || head&1 == 0 || head > 1<<24 {
+			continue
+		}
+		if err := from.(flate.Resetter).Reset(bytes.NewReader(b[i+n:]), nil); err != nil {
+			continue
+		}
+		part := make([]byte, head>>1)
+		if _, err := io.ReadFull(from, part); err != nil {
+			continue
+		}
+		if k, err := from.Read(make([]byte, 1)); k == 0 && err == io.EOF {
+			out = append(out, part)
+		}
+	}
+	return out
 }
 
 // journal hunts through the records of a journal, if there is one.
