@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -46,7 +47,8 @@ func (c *canaries) context(of string) map[string]any {
 // event is one call with a canary in each field.
 func (c *canaries) event(kind, n string) map[string]any {
 	of := kind + n
-	e := c.object(of, "messageId", "anonymousId", "groupId", "category", "channel", "version", "originalTimestamp")
+	e := c.object(of, "messageId", "anonymousId", "groupId", "category", "channel", "version")
+	e["originalTimestamp"] = time.Now().UTC().Format(time.RFC3339Nano)
 	e["type"], e["userId"], e["context"] = kind, c.in("user: "+of), c.context(of)
 	e["integrations"] = c.object(of+" integrations", "All")
 	e["_metadata"] = c.object(of+" metadata", "bundled")
@@ -100,9 +102,11 @@ func (c *canaries) segment(t *testing.T, a *harness.Agent) (events uint64) {
 	late["timestamp"] = "2020-01-01T00:00:00Z"
 	badTime := c.event("track", " bad time")
 	badTime["timestamp"] = c.in("a timestamp")
+	original := c.event("track", " bad original time")
+	original["originalTimestamp"] = c.in("an original timestamp")
 	long := c.event("track", " oversized")
 	long["properties"] = map[string]any{"long": strings.Repeat(c.in("an oversized event"), 4000)}
-	list = append(list, unknown, wrong, late, badTime, long, c.in("an event that is no object"), []any{c.in("an event that is a list")})
+	list = append(list, unknown, wrong, late, badTime, original, long, c.in("an event that is no object"), []any{c.in("an event that is a list")})
 	body := c.object("the batch", "writeKey", "sentAt")
 	body["batch"] = list
 	text := jsonOf(t, body)
