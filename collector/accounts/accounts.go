@@ -186,8 +186,7 @@ type Status struct {
 	EverAsked   bool // at least one installation has a statement
 	Installed   int
 	SilentAfter time.Duration // default 14 days
-	// Blocks says that the points are blocks of 4 weeks or 28 days each, not weeks.
-	Blocks bool
+	Weeks       int           // that a point covers; default 1
 }
 
 const (
@@ -208,10 +207,9 @@ func Read(points []Point, s Status) Reading {
 	if r, done := readStatus(s); done {
 		return r
 	}
-	recent, minWeeks, minNow, minThen := recent, minWeeks, minNow, minThen
-	unit := 1
-	if s.Blocks { // the same 4 and 12 weeks
-		recent, minWeeks, minNow, minThen, unit = 1, 4, 1, 2, 4
+	recent, minWeeks, minNow, minThen, unit := recent, minWeeks, minNow, minThen, max(1, s.Weeks)
+	if unit > 1 { // of blocks the newest, against the three before
+		recent, minWeeks, minNow, minThen = 1, 4, 1, 2
 	}
 	told, withheld, first := 0, 0, -1
 	for i, p := range points {
@@ -243,7 +241,7 @@ func Read(points []Point, s Status) Reading {
 	if now.Hi == 0 {
 		return Reading{Word: Idle, Tone: "warn", Why: fmt.Sprintf("certainly nobody in %d weeks", idle(points)*unit)}
 	}
-	why := fmt.Sprintf("4 weeks at %s, 12 before at %s", short(now), short(then))
+	why := fmt.Sprintf("%d weeks at %s, %d before at %s", recent*unit, short(now), (minWeeks-recent)*unit, short(then))
 	switch {
 	case now.Lo > then.Hi*(1+margin):
 		return Reading{Word: Growing, Tone: "good", Why: why}

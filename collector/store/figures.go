@@ -173,8 +173,12 @@ type Period struct {
 	Windows int
 }
 
-// Form of the sum over those that told something: exact only when every one of them was.
+// Form of the sum over those that told something: exact only when every one of them was. A
+// figure with noise counts among the banded and has one value: that is how it is known.
 func (p Period) Form() report.Form {
+	if p.Banded > 0 && p.Interval.Known() {
+		return report.Noised
+	}
 	t := report.Tally{Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}
 	return t.Form()
 }

@@ -34,6 +34,7 @@ type accountPage struct {
 	Grain    report.Grain // of the story
 	Kind     *kinds.View  // of the measure, at the grain that leaves
 	KindCSV  string
+	First    bool // the kind's drawing stands before the line
 	Now      accounts.Point
 	Before   string // range of the weeks before
 	Reading  accounts.Reading
@@ -154,7 +155,7 @@ func (h *Handler) kind(q *request, d *accountPage) error {
 		return err
 	}
 	v := kinds.Of(d.Catalog, d.Measure, p.Rows, today)
-	d.Kind = &v
+	d.Kind, d.First = &v, d.Grain != store.Weekly
 	d.KindCSV = "/api/v1/measurements.csv?" + url.Values{"account": {d.Account.Key}, "measure": {d.Measure.ID}, "grain": {g.String()}}.Encode()
 	return nil
 }
@@ -223,8 +224,9 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 		d.Grain, ps = line(d.Measure, f)
 		step, newest := accounts.Step(d.Grain), accounts.NewestClosed(d.Grain, d.Clock, accounts.Grace(d.Catalog, d.Measure))
 		points := accounts.LineOf(ps, newest-step*(storyWeeks*7/step-1), newest, step, d.Measure.HashString())
+		kinds.Noise(d.Catalog, d.Measure, f, d.Grain, points)
 		d.tell(points, f)
-		st.Blocks = d.Grain != store.Weekly
+		st.Weeks = int(step / 7)
 		d.Reading = accounts.Read(points[max(0, len(points)-int(accounts.History(d.Grain))):], st)
 		weekly := points
 		if d.Grain != store.Weekly { // gaps and peaks are told in weeks
@@ -260,6 +262,7 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 			}
 			step, newest := accounts.Step(g), accounts.NewestClosed(g, d.Clock, accounts.Grace(d.Catalog, m))
 			points := accounts.LineOf(ps, newest-step*(accounts.History(g)-1), newest, step, m.HashString())
+			kinds.Noise(d.Catalog, m, f, g, points)
 			if last := points[len(points)-1]; last.Form == report.Unknown && len(points) > 1 && g != store.Weekly {
 				points = points[:len(points)-1] // still under way: a funnel's block closes when its window is over
 			}

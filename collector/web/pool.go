@@ -218,8 +218,8 @@ type answersPage struct {
 }
 
 type answerRow struct {
-	lint.Question
-	store.Coverage
+	Q            lint.Question
+	C            store.Coverage
 	Said, Pooled bool
 }
 
@@ -241,8 +241,8 @@ func (h *Handler) answers(q *request) error {
 			if !strings.Contains(hay, strings.ToLower(strings.TrimSpace(d.Asked))) {
 				continue
 			}
-			r := answerRow{Question: x, Pooled: d.Catalog.Measures[i].Pool}
-			r.Coverage, r.Said = coverageOf(cover, &d.Catalog.Measures[i], used)
+			r := answerRow{Q: x, Pooled: d.Catalog.Measures[i].Pool}
+			r.C, r.Said = coverageOf(cover, &d.Catalog.Measures[i], used)
 			d.Rows = append(d.Rows, r)
 		}
 	}

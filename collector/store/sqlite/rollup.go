@@ -57,7 +57,7 @@ func periodsOf(g report.Grain) []report.Grain {
 
 func (s *sums) add(c *store.Cell) {
 	switch c.Form {
-	case report.Exact, report.Noised:
+	case report.Exact:
 		s.exact++
 	case report.Suppressed:
 		s.suppressed++
@@ -66,7 +66,11 @@ func (s *sums) add(c *store.Cell) {
 		s.unknown++
 		return
 	default:
-		s.banded++
+		if c.Form != report.Noised && c.Lo == c.Hi {
+			s.exact++ // follows from others to the unit
+		} else {
+			s.banded++ // a figure with noise too: see store.Period.Form
+		}
 	}
 	s.Interval = s.Interval.Add(report.Interval{Lo: c.Lo, Hi: c.Hi})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/accounts"
 	"github.com/fieldpost/fieldpost/collector/sla"
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/kinds"
 	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
@@ -348,6 +349,9 @@ func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) er
 	for i := range s.Rows {
 		r := &s.Rows[i]
 		r.Points = accounts.LineOf(by[r.Key], from, s.Start, step, prefer)
+		if s.Measure != nil {
+			kinds.Noise(s.Catalog, s.Measure, ListField(s.Measure), s.Grain, r.Points)
+		}
 		r.Now = r.Points[len(r.Points)-1]
 		for w, p := range r.Points {
 			s.Tallies[w].Add(p.Form, p.Interval)
@@ -422,7 +426,7 @@ func (s *Snapshot) read() {
 		r := &s.Rows[i]
 		r.Clock = s.Clock
 		st := Status(r.AccountRow, r.Installs, s.Clock)
-		st.Blocks = s.Grain != store.Weekly
+		st.Weeks = int(accounts.Step(s.Grain) / 7)
 		r.Reading = accounts.Read(r.Points, st)
 	}
 }

@@ -174,8 +174,11 @@ func join(c *catalog.Catalog, m *catalog.Measure, rows []store.FigureRow) *set {
 		sites[r.Installation], starts[f.Start] = true, true
 		i := report.Interval{Lo: f.Lo, Hi: f.Hi}
 		if f.Form == report.Noised {
-			margin := margins[key{0, f.Field, k.dims}]
-			i = report.Interval{Lo: math.Max(0, f.Lo-margin), Hi: math.Max(0, f.Lo+margin)}
+			margin, known := margins[key{0, f.Field, k.dims}]
+			if !known { // no catalog here says how much noise it has: it says nothing
+				f.Form = report.Unknown
+			}
+			i = noisy(f.Lo, margin)
 		}
 		t := tallies[k]
 		if t == nil {
@@ -192,6 +195,31 @@ func join(c *catalog.Catalog, m *catalog.Measure, rows []store.FigureRow) *set {
 	}
 	s.sites, s.starts = len(sites), slices.Sorted(maps.Keys(starts))
 	return s
+}
+
+// noisy is where the figure lies in 95 of 100 cases: never below nought.
+func noisy(v, margin float64) report.Interval {
+	return report.Interval{Lo: math.Max(0, v-margin), Hi: math.Max(0, v+margin)}
+}
+
+// Noise gives points with noise their error bars. Those that a site gave to the pool alone,
+// and those whose noise the catalog does not explain, are not shown for one account.
+func Noise(c *catalog.Catalog, m *catalog.Measure, f report.Field, g report.Grain, points []accounts.Point) {
+	var margins map[key]float64
+	for i, p := range points {
+		if p.Form != report.Noised {
+			continue
+		}
+		if margins == nil {
+			margins = errorBars(c, m)
+		}
+		margin, known := margins[key{0, f, store.DimsKey(nil)}]
+		if !known || g == report.Block12w && m.Pool {
+			points[i] = accounts.Point{Start: p.Start, Hash: p.Hash}
+			continue
+		}
+		points[i].Interval = noisy(p.Lo, margin)
+	}
 }
 
 // put joins one installation's figure to those before it.

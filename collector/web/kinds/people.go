@@ -146,10 +146,6 @@ func (s *set) stickiness() View {
 		}
 		history.Rows = append(history.Rows, []Cell{text(s.window(start)), fig(s.at(start, report.Value)), percentCell(Stickiness(s.at(start, report.Value), b, ends))})
 	}
-	if len(s.starts) > 2 {
-		v.Chart, _ = s.line(report.Value)
-		v.Legend = formLegend()
-	}
 	v.Tables = append(v.Tables, history)
 	return v
 }
@@ -252,7 +248,7 @@ func (s *set) retention() View {
 		for o := 1; o <= most; o++ {
 			p := s.at(start, report.Value, "offset", strconv.Itoa(o))
 			r := share(p, size)
-			early := p.Form == report.Unknown && start+84+int64(o)*7+2 > s.today
+			early := p.Form == report.Unknown && start+84+int64(o)*7+s.grace() > s.today
 			read := fmt.Sprintf("cohort from %s, week %d: ", words.Day(start), o)
 			switch {
 			case early:
@@ -290,6 +286,9 @@ func (s *set) retention() View {
 	return v
 }
 
+// grace is how many days after a window's end late events and other time zones keep it open.
+func (s *set) grace() int64 { return int64(accounts.Grace(s.c, s.m).Hours()/24) + 1 }
+
 // seats: bought, given, used.
 func (s *set) seats() View {
 	now := s.newest()
@@ -317,10 +316,6 @@ func (s *set) seats() View {
 	for _, start := range s.recent(26) {
 		history.Rows = append(history.Rows, []Cell{text(s.window(start)), fig(s.at(start, report.Purchased)), fig(s.at(start, report.Assigned)), fig(s.at(start, report.Value)), fig(s.at(start, report.Peak)),
 			percentCell(seatShare(s.at(start, report.Value), s.at(start, report.Purchased)))})
-	}
-	if len(s.starts) > 1 {
-		v.Chart, _ = s.line(report.Value)
-		v.Legend = formLegend()
 	}
 	v.Tables = append(v.Tables, history)
 	return v

@@ -64,8 +64,6 @@ func (s *set) funnel() View {
 		e, f := s.at(start, report.Value), s.at(start, report.Value, "step", end)
 		history.Rows = append(history.Rows, []Cell{text(s.window(start)), fig(e), fig(f), percentCell(share(f, e))})
 	}
-	v.Chart, _ = s.line(report.Value)
-	v.Legend = formLegend()
 	v.Tables = append(v.Tables, history)
 	return v
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/store"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/noise"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
@@ -23,7 +24,7 @@ import (
 func FillKinds(ctx context.Context, s Store, c Config) error {
 	c.kinds = true
 	if c.Accounts == 0 {
-		c.Accounts = 140 // the pool needs 100 that tell it
+		c.Accounts = 160 // the pool needs 100 that tell it
 	}
 	return Fill(ctx, s, c)
 }
@@ -82,10 +83,19 @@ func (m *maker) put(measure string, field report.Field, grain report.Grain, star
 			c.Form, c.Lo, c.Hi = report.Band, 10*math.Floor(v/10), 10*math.Floor(v/10)+9
 		}
 	case 5:
+		if x, _ := m.f.cat.Measure(measure); x == nil || !m.strict(x) || grain == report.Block12w {
+			break
+		}
 		c.Form, c.Lo = report.Noised, v+math.Round(m.r.NormFloat64()*2)
 		c.Hi = c.Lo
 	}
 	m.cells = append(m.cells, c)
+}
+
+// strict reports whether the measure leaves with noise at that level.
+func (m *maker) strict(x *catalog.Measure) bool {
+	_, ok := noise.PlanOf(m.f.cat, x, noise.Strict)
+	return ok
 }
 
 // plain tells a figure about machines or a word.
@@ -108,17 +118,13 @@ func (f *seeder) everyKind(i, n int) []store.Cell {
 		}
 	}
 	for d := int64(1); d <= 20; d++ {
-		m.put2("first_sent", report.CivilDay(f.end(i), time.UTC)-d, float64(i%5))
+		m.plain("first_sent", report.Value, report.Day, report.CivilDay(f.end(i), time.UTC)-d, float64(i%5), nil)
 	}
 	for w := int64(1); w <= 60; w++ {
 		start := report.CivilStart(report.Week, report.CivilDay(f.end(i), time.UTC)) - 7*w
 		m.put("people", report.Value, report.Week, start, m.group*(0.6+0.1*math.Sin(float64(w)/6)))
 	}
 	return m.cells
-}
-
-func (m *maker) put2(measure string, day int64, v float64) {
-	m.plain(measure, report.Value, report.Day, day, v, nil)
 }
 
 func (m *maker) block(start int64, age float64) {
