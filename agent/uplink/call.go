@@ -237,23 +237,23 @@ func explain(err error) Verdict {
 func remedy(v Verdict) string {
 	switch v.Code {
 	case "name_not_found":
-		return "Try: check the DNS of this host, or set a proxy."
+		return "check the DNS of this host, or set a proxy."
 	case "tls_not_trusted":
-		return "Try: enrol again with a token made for this collector; behind a TLS-inspecting proxy, exempt the collector's host."
+		return "enrol again with a token made for this collector; behind a TLS-inspecting proxy, exempt the collector's host."
 	case "unsigned_answer":
-		return "Try: open the collector's address from this host; a proxy or captive portal answers in its place."
+		return "open the collector's address from this host; a proxy or captive portal answers in its place."
 	case "collector_busy":
-		return "Try: nothing here; the agent goes on by itself. Ask the vendor if it lasts."
+		return "nothing here; the agent goes on by itself. Ask the vendor if it lasts."
 	case "receipt_mismatch":
-		return "Try: ask the vendor to look at the collector's log; nothing is lost."
+		return "ask the vendor to look at the collector's log; nothing is lost."
 	}
 	switch v.Action {
 	case Pause:
-		return "Try: ask the vendor whether this agent was revoked; then enrol again with a new token."
+		return "ask the vendor whether this agent was revoked; then enrol again with a new token."
 	case Quarantine:
-		return "Try: look at the batch with `fieldpost-agent ledger`, and tell the vendor the code."
+		return "look at the batch with `fieldpost-agent ledger`, and tell the vendor the code."
 	}
-	return "Try: check the network between this host and the collector; the agent goes on by itself."
+	return "check the network between this host and the collector; the agent goes on by itself."
 }
 
 func problem(body []byte) (p exchange.Problem) {
