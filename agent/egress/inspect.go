@@ -29,7 +29,7 @@ type Inspection struct {
 // group sizes, which are public.
 func (g *Gate) Inspect(sent []Sent) Inspection {
 	var out Inspection
-	m := relate.NewModel(g.planOf)
+	m := relate.NewInspection(g.planOf)
 	slices.SortStableFunc(sent, func(a, b Sent) int { return cmp.Compare(civil(a), civil(b)) })
 	for _, c := range sent {
 		if int(c.Measure) >= len(c.Catalog.Measures) || c.Catalog.Measures[c.Measure].Subject != catalog.Person {

@@ -28,12 +28,14 @@ type Summary struct {
 	Lost          int           `json:"lost"`      // in a ledger, not at the collector
 	Doubled       int           `json:"doubled"`   // in two batches, or twice at the collector, or there and in no ledger
 	Differing     int           `json:"differing"` // at both, with another figure
+	Counts        int           `json:"counts"`    // of people, bounded by every site's audit of its ledger
+	Breaches      int           `json:"breaches"`  // of them, those that follow more narrowly than allowed
 	Took          time.Duration `json:"took"`
 	First         string        `json:"first,omitempty"` // the first thing that is wrong
 }
 
-// OK says that nothing was lost, doubled or changed.
-func (s *Summary) OK() bool { return s.Lost == 0 && s.Doubled == 0 && s.Differing == 0 && s.Cells > 0 }
+// OK says that nothing was lost, doubled or changed, and that no site told too much.
+func (s *Summary) OK() bool { return s.Breaches == 0 && s.Lost == 0 && s.Doubled == 0 && s.Differing == 0 && s.Cells > 0 }
 
 // Print writes the summary for people.
 func (s *Summary) Print(w io.Writer) {
@@ -42,7 +44,7 @@ func (s *Summary) Print(w io.Writer) {
 		k string
 		v any
 	}{{"accounts", s.Accounts}, {"installations", s.Installations}, {"batches", s.Batches}, {"cells", s.Cells}, {"lost", s.Lost},
-		{"doubled", s.Doubled}, {"differing", s.Differing}, {"took", s.Took.Round(time.Second)}} {
+		{"doubled", s.Doubled}, {"differing", s.Differing}, {"counts audited", s.Counts}, {"breaches", s.Breaches}, {"took", s.Took.Round(time.Second)}} {
 		fmt.Fprintf(t, "%s\t%v\t\n", r.k, r.v)
 	}
 	t.Flush()
@@ -71,6 +73,14 @@ func (d *demo) check(ctx context.Context) (*Summary, error) {
 		}
 		sum.Batches += batches
 		sum.Cells += len(sent)
+		a, err := m.agent.Audit(ctx, control.AuditOrder{Most: 1})
+		if err != nil {
+			return nil, fmt.Errorf("auditing %s/%s: %w", m.account, m.installation, err)
+		}
+		sum.Counts += a.Counts
+		if sum.Breaches += a.Breaches; a.Breaches > 0 {
+			sum.first(m, "more narrowly than allowed", fmt.Sprintf("%+v", a.Narrow[0]))
+		}
 		err = client.figures(ctx, m.account, m.installation, func(f report.Figure) { sum.compare(m, sent, f) })
 		if err != nil {
 			return nil, err

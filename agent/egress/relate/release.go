@@ -10,8 +10,12 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
-// kept is how long what was told is related to what will be: two years.
-const kept = 26 * fourWeeks
+// kept is how long what was told is related to what will be: two years, and up to half a year more, so that not
+// every block lets go of another.
+const (
+	kept  = 26 * fourWeeks
+	slack = 6 * fourWeeks
+)
 
 // Model is every number that was, could be or could have been told, with its relations. Use NewModel.
 // Not safe for concurrent use.
@@ -20,7 +24,15 @@ type Model struct {
 	worlds audit.Worlds
 	blocks []*block
 	log    []entry
+	all    bool // keep everything
 	rests  map[audit.Var][2]audit.Var // what is left of a whole without a part
+}
+
+// NewInspection is an empty model that keeps everything it is told.
+func NewInspection(plan func(prefix [8]byte) *Plan) *Model {
+	m := NewModel(plan)
+	m.worlds, m.all = m.worlds[:1], true
+	return m
 }
 
 // entry is a step of what happened: a block or cohort was entered, or a number told.
@@ -170,7 +182,7 @@ func (m *Model) Tell(q Question, a audit.Interval, t audit.Template) bool {
 	q.b.told[q.k] = Told{a, t, a.Hi == before.Hi, false}
 	m.log = append(m.log, entry{Start: q.b.start, Cohort: q.b.cohort, What: q.k.what, Of: q.k.of, Role: q.k.role, N: q.k.n,
 		Lo: a.Lo, Hi: a.Hi, As: uint8(t), Open: a.Hi == before.Hi})
-	if m.worlds[1].Tell(q.v, a.Lo, a.Hi) {
+	if len(m.worlds) == 1 || m.worlds[1].Tell(q.v, a.Lo, a.Hi) {
 		return true
 	}
 	// The group cannot be as much smaller as was assumed: people are there.
@@ -204,9 +216,8 @@ func (m *Model) grow(start int64) (more bool) {
 
 // forget lets go of what is older than two years before a day.
 func (m *Model) forget(day int64) {
-	old := func(e entry) bool { return e.Start < day-kept }
-	if slices.ContainsFunc(m.log, old) {
-		m.log = slices.DeleteFunc(m.log, old)
+	if !m.all && slices.ContainsFunc(m.log, func(e entry) bool { return e.Start < day-kept-slack }) {
+		m.log = slices.DeleteFunc(m.log, func(e entry) bool { return e.Start < day-kept })
 		m.replay()
 	}
 }
