@@ -56,12 +56,17 @@ import (
 type Config struct {
 	Settings    settings.Config
 	Version     string
-	Simulated   bool         // a new state is fed by replays; an existing state keeps its kind
-	Judge       bool         // let the gate judge also in a recording that is not enrolled, from which nothing can leave
-	CatalogFile []byte       // a catalog for a state that is not enrolled: everything is measured locally
-	FS          durable.FS   // default durable.OS()
-	Logger      *slog.Logger // default: silent
+	Simulated   bool                                // a new state is fed by replays; an existing state keeps its kind
+	Judge       bool                                // let the gate judge also in a recording that is not enrolled, from which nothing can leave
+	Watch       func(figures []Watched, leave bool) // told of every figure as the gate ruled it, and whether its window leaves; in turn
+	CatalogFile []byte                              // a catalog for a state that is not enrolled: everything is measured locally
+	FS          durable.FS                          // default durable.OS()
+	Logger      *slog.Logger                        // default: silent
 }
+
+// Watched is a figure as the gate ruled it, beside what it is. It is for recordings that are tried out: nothing in
+// a site's own state is watched.
+type Watched = shown.Watched
 
 // Agent is one open state directory. Its methods are safe for concurrent use.
 type Agent struct {
@@ -146,7 +151,7 @@ func newAgent(cfg Config) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}}
+	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}, kept: shown.Kept{Watch: cfg.Watch}}
 	a.moved = sync.NewCond(&a.mu)
 	return a
 }

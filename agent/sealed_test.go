@@ -245,7 +245,7 @@ func TestCanaryNoNameAndNoKeyLiesOpenAnywhere(t *testing.T) {
 	if err := a.checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	answers := told(t, a)
+	answers := saidBy(t, a)
 	die(a)
 	all := files(t, cfg)
 	if kept := named(map[string][]byte{"": []byte(strings.Join(keys(all), " "))}, ".bad"); len(kept) == 0 {
@@ -278,8 +278,8 @@ func keys(m map[string][]byte) (out []string) {
 	return out
 }
 
-// told is everything the console and the command line can ask for.
-func told(t testing.TB, s control.Site) (all []byte) {
+// saidBy is everything the console and the command line can ask for.
+func saidBy(t testing.TB, s control.Site) (all []byte) {
 	t.Helper()
 	add := func(v any, err error) {
 		b, _ := json.Marshal(v)

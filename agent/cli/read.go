@@ -268,7 +268,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 
 func (a *app) catalogCmd() *cobra.Command {
 	c := &cobra.Command{Use: "catalog", Short: "What the vendor asks for, in plain words", Args: args(cobra.NoArgs),
-		Example: "  fieldpost-agent catalog\n  fieldpost-agent catalog diff\n  fieldpost-agent catalog show > catalog.yaml",
+		Example: "  fieldpost-agent catalog\n  fieldpost-agent catalog diff\n  fieldpost-agent catalog show > catalog.yaml\n  fieldpost-agent catalog lint catalog.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cat, err := a.catalog(c)
 			if err != nil {
@@ -299,7 +299,7 @@ func (a *app) catalogCmd() *cobra.Command {
 			}
 			_, err = a.Stdout.Write(cat.Raw)
 			return err
-		}})
+		}}, a.catalogLintCmd(), a.catalogTryCmd())
 	return c
 }
 
