@@ -55,7 +55,7 @@ func (g goBench) run(ctx context.Context, env Env) (string, error) {
 		span = "2s"
 	}
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", strings.Join(parts, "/"),
-		"-benchtime", span, "-count", strconv.Itoa(env.Count), "-timeout", "30m", g.pkg)
+		"-benchtime", span, "-count", strconv.Itoa(env.Count), "-timeout", "2h", g.pkg)
 	cmd.Dir = env.Root
 	cmd.Env = append(os.Environ(), "TMPDIR="+env.Dir)
 	text, err := cmd.CombinedOutput()

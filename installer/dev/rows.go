@@ -21,6 +21,9 @@ func rows() []Row {
 	paced := goBench{"./collector", "BenchmarkBatches/300", ""}
 	account := goBench{"./installer/e2e/pages", "BenchmarkPages/account", "200x"}
 	fold := goBench{"./installer/e2e/oracle", "BenchmarkFold/rush", ""}
+	events := goBench{"./agent/measure", "BenchmarkEvents", "3x"}
+	state := goBench{"./agent/measure", "BenchmarkState", "1x"}
+	auditor := goBench{"./installer/e2e/bench", "BenchmarkAuditor", "1x"}
 	return []Row{
 		{Name: "durable append, batches of 100", Unit: "records/s", AtLeast: 100_000, Run: durableAppend(100)},
 		{Name: "durable append, batches of 10", Unit: "records/s", AtLeast: 40_000, Run: durableAppend(10)},
@@ -35,7 +38,14 @@ func rows() []Row {
 		{Name: "collector, acknowledgement at 300 batches/s, p99", Unit: "ms", AtMost: 50, Run: paced.metric("ack-p99-ms", "ack-p50-ms", "batches/s")},
 		{Name: "account page, 1,000 installations × 1 year, p95", Unit: "ms", AtMost: 200, Run: account.metric("p95-ms", "p50-ms")},
 		{Name: "fold, an event", Unit: "ns", Run: fold.metric("ns/event", "MB-held")},
-		{Name: "replay of the 35 recorded installations", Unit: "s", AtMost: 60, Run: replay.metric("s", "events/s")},
+		{Name: "fold, 60 measures, 100,000 users, one core", Unit: "events/s", AtLeast: 250_000, Run: events.metric("events/s")},
+		{Name: "state of 60 measures, 100,000 users, 190 days: memory", Unit: "MB", AtMost: 200, Run: state.metric("MB-held")},
+		{Name: "the same: on disk", Unit: "MB", AtMost: 60, Run: state.metric("MB-disk")},
+		{Name: "the same: closing a day", Unit: "ms", AtMost: 1000, Run: state.metric("ms/day-closed", "ms/longest-slice")},
+		{Name: "the same: restart", Unit: "ms", AtMost: 1000, Run: state.metric("ms/restore", "ms/checkpoint")},
+		{Name: "auditor, a week at 60 measures after two years", Unit: "s", AtMost: 1, Run: auditor.metric("s/week", "cells/week")},
+		{Name: "auditor, a week with which a block of four ends", Unit: "s", AtMost: 1, Run: auditor.metric("s/block", "ms/window")},
+		{Name: "replay of the 35 recorded installations, two at a time", Unit: "s", AtMost: 5, Run: replay.metric("s", "events/s")},
 	}
 }
 
