@@ -15,6 +15,7 @@ import (
 type Sent struct {
 	Catalog *catalog.Catalog
 	report.Cell
+	Totals bool // under the level totals
 }
 
 // Inspection is what everything that left says of people.
@@ -26,11 +27,17 @@ type Inspection struct {
 }
 
 // Inspect bounds every count of people from the figures that left and nothing else of this gate but the
-// group sizes, which are public.
+// group sizes, which are public. What the level totals told exactly, and what follows from that alone, was the
+// customer's wish and counts as known before.
 func (g *Gate) Inspect(sent []Sent) Inspection {
 	var out Inspection
 	m := relate.NewInspection(g.planOf)
 	slices.SortStableFunc(sent, func(a, b Sent) int { return cmp.Compare(civil(a), civil(b)) })
+	type told struct {
+		q relate.Question
+		a audit.Interval
+	}
+	var rest []told
 	for _, c := range sent {
 		if int(c.Measure) >= len(c.Catalog.Measures) || c.Catalog.Measures[c.Measure].Subject != catalog.Person {
 			continue
@@ -41,15 +48,25 @@ func (g *Gate) Inspect(sent []Sent) Inspection {
 		}
 		out.Told++
 		plan := g.plan(c.Catalog)
-		if q, why := m.Ask(plan, c.Series, c.Start, g.sizes(plan)); why == "" {
-			hi := int64(math.MaxInt32)
-			if !math.IsInf(c.Hi, 1) {
-				hi = int64(c.Hi)
-			}
-			m.Tell(q, audit.Interval{Lo: int64(c.Lo), Hi: hi}, audit.Withheld)
+		q, why := m.Ask(plan, c.Series, c.Start, g.sizes(plan))
+		if why != "" {
+			continue
 		}
+		x := told{q, audit.Interval{Lo: int64(c.Lo), Hi: math.MaxInt32}}
+		if !math.IsInf(c.Hi, 1) {
+			x.a.Hi = int64(c.Hi)
+		}
+		if c.Totals && firstTotal(c.Catalog) == int(c.Measure) && c.Breakdown == 0 && c.Form == report.Exact {
+			m.Tell(x.q, x.a, audit.Withheld)
+			continue
+		}
+		rest = append(rest, x)
 	}
-	out.Findings, out.Numbers = m.Findings()
+	before := m.Bounds()
+	for _, x := range rest {
+		m.Tell(x.q, x.a, audit.Withheld)
+	}
+	out.Findings, out.Numbers = m.Findings(before)
 	return out
 }
 

@@ -19,8 +19,20 @@ type Finding struct {
 	Holds  bool           // the principle allows it
 }
 
-// Findings are all counts of people of which anything was told or follows, the narrowest first.
-func (m *Model) Findings() (out []Finding, numbers int) {
+// Bounds is what follows for every number so far.
+func (m *Model) Bounds() []audit.Interval {
+	out := make([]audit.Interval, m.worlds[0].Len())
+	for v := range out {
+		if m.worlds[0].Protected(audit.Var(v)) {
+			out[v] = m.worlds[0].Bounds(audit.Var(v))
+		}
+	}
+	return out
+}
+
+// Findings are all counts of people of which anything was told or follows, the narrowest first. before is what
+// Bounds gave when only what was meant to be known had been told.
+func (m *Model) Findings(before []audit.Interval) (out []Finding, numbers int) {
 	s := m.worlds[0]
 	names := map[audit.Var]string{}
 	starts := map[audit.Var]int64{}
@@ -44,7 +56,7 @@ func (m *Model) Findings() (out []Finding, numbers int) {
 		if known == public {
 			continue
 		}
-		f := Finding{What: names[v], Start: starts[v], Known: known, Public: public, Holds: s.Holds(v, known)}
+		f := Finding{What: names[v], Start: starts[v], Known: known, Public: public, Holds: s.Holds(v, known) || int(v) < len(before) && known == before[v]}
 		if of, ok := m.rests[v]; ok {
 			f.What, f.Start = fmt.Sprintf("%s without those of: %s", names[of[0]], names[of[1]]), starts[of[1]]
 		}

@@ -24,7 +24,7 @@ type Model struct {
 	worlds audit.Worlds
 	blocks []*block
 	log    []entry
-	all    bool // keep everything
+	all    bool                       // keep everything
 	rests  map[audit.Var][2]audit.Var // what is left of a whole without a part
 }
 
