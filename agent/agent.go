@@ -44,6 +44,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/outbox"
 	"github.com/fieldpost/fieldpost/agent/probe"
 	"github.com/fieldpost/fieldpost/agent/settings"
+	"github.com/fieldpost/fieldpost/agent/signals/statements"
 	"github.com/fieldpost/fieldpost/agent/uplink"
 	"github.com/fieldpost/fieldpost/agent/vault"
 	"github.com/fieldpost/fieldpost/agent/wipe"
@@ -101,10 +102,11 @@ type Agent struct {
 	unsealed error                   // why files of before there was a site key are still here; nil: they are not
 	halt     context.CancelCauseFunc // stops Run; nil: it does not run
 	catalogs map[exchange.Hash]*catalog.Catalog
-	current  *catalog.Catalog // in force; nil: none
-	kept     shown.Kept       // what the gate ruled, for the preview
-	progress map[string]int   // simulated: lines read of each recorded file
-	alsoNS   int64            // simulated: Received of the newest further record that was fed
+	current  *catalog.Catalog   // in force; nil: none
+	kept     shown.Kept         // what the gate ruled, for the preview
+	changes  *statements.Memory // what was told, for signals of change
+	progress map[string]int     // simulated: lines read of each recorded file
+	alsoNS   int64              // simulated: Received of the newest further record that was fed
 	delivery delivery
 
 	purgeTo uint64 // number of the newest Forget record applied: the journal up to it has to go
@@ -151,7 +153,7 @@ func newAgent(cfg Config) *Agent {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}, kept: shown.Kept{Watch: cfg.Watch}}
+	a := &Agent{cfg: cfg, log: cfg.Logger, catalogs: map[exchange.Hash]*catalog.Catalog{}, progress: map[string]int{}, changes: statements.New(), kept: shown.Kept{Watch: cfg.Watch}}
 	a.moved = sync.NewCond(&a.mu)
 	return a
 }

@@ -64,6 +64,9 @@ func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, 
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if m.Of != "" {
+		return a.changesAsked(c, i, g, q)
+	}
 	lines, err := a.store.Fold().Query(measure.Query{Measure: q.Measure, Grain: g, By: q.By, From: q.From, To: q.To})
 	if err != nil {
 		return nil, refuse("query_refused", err.Error(), "fieldpost-agent catalog", 2)

@@ -20,7 +20,6 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
-	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // checkpointEvery bounds what a start reads again: at 50,000 events a second, a minute is 3 million
@@ -38,6 +37,7 @@ type saved struct {
 	Also     int64           `json:"also,omitempty"`
 	Told     int             `json:"told,omitempty"`  // the newest decision the collector was told of
 	Purge    uint64          `json:"purge,omitempty"` // the journal up to here has to go: it names who was forgotten
+	Changes  json.RawMessage `json:"changes,omitempty"`
 }
 
 // openSite restores fold, gate and shelf from the last checkpoint.
@@ -67,6 +67,9 @@ func (a *Agent) openSite() (err error) {
 		return fmt.Errorf("reading the checkpoint: %w", err)
 	}
 	if err := a.gate.Load(s.Gate); err != nil {
+		return err
+	}
+	if err := a.changes.Load(s.Changes); err != nil {
 		return err
 	}
 	if err := a.openOutbox(s.Shelf); err != nil {
@@ -176,6 +179,7 @@ func (a *Agent) closed(w *measure.Window) {
 	if !a.judges() {
 		return
 	}
+	a.sayChanges(w.Closed)
 	e := egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
 	cells, leave, err := a.gate.Judge(e, a.policy)
 	if err != nil { // no random bytes: the window stays, and noise for it was not spent
@@ -183,14 +187,11 @@ func (a *Agent) closed(w *measure.Window) {
 		return
 	}
 	a.kept.Add(e, cells, leave)
+	a.noteTold(e, cells, leave)
 	if !leave {
 		return
 	}
-	out := make([]report.Cell, len(cells))
-	for i, c := range cells {
-		out[i] = c.Cell
-	}
-	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, out)
+	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, cellsOf(cells))
 }
 
 // judges reports whether the gate judges here. From a recording that is not enrolled nothing can leave, and judging
@@ -283,7 +284,11 @@ func (a *Agent) checkpoint() (err error) {
 	if err != nil {
 		return err
 	}
-	s := saved{Gate: gate, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told, Purge: a.purgeTo}
+	changes, err := a.changes.Save()
+	if err != nil {
+		return err
+	}
+	s := saved{Gate: gate, Changes: changes, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told, Purge: a.purgeTo}
 	if a.current != nil {
 		s.Catalog = a.current.Hash
 	}
