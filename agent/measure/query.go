@@ -151,6 +151,7 @@ func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 				seen[report.CivilStart(g, d)] = true
 			}
 		}
+		f.alsoOpen(r, g, seen)
 		for s := range seen {
 			if g == report.Rolling28 && s > today {
 				continue // named by a day that has not come
@@ -168,6 +169,23 @@ func (f *Fold) opens(r *run.Run, g report.Grain) (starts []int64) {
 	}
 	slices.Sort(starts)
 	return starts
+}
+
+// alsoOpen adds the open windows that have figures although nothing happened in them: who was here in the window
+// before is dormant, and a day knows how many seats there are.
+func (f *Fold) alsoOpen(r *run.Run, g report.Grain, seen map[int64]bool) {
+	switch {
+	case r.M.Kind == catalog.Lifecycle:
+		for _, s := range slices.Collect(maps.Keys(seen)) {
+			seen[calendar.Next(g, s)] = true
+		}
+	case r.M.Kind == catalog.Seats && g == report.Day:
+		if days := r.People.Book.Days(); len(days) > 0 {
+			for d := slices.Min(days); d <= slices.Max(days); d++ {
+				seen[d] = true
+			}
+		}
+	}
 }
 
 // spanNow is the span of a run at the grain asked for, with the open windows in it.

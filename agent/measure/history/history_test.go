@@ -1,8 +1,12 @@
 package history_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -236,5 +240,23 @@ func TestOldFiveMinutesAreDropped(t *testing.T) {
 	kept := len(ls)
 	if kept == 0 || kept > 300 {
 		t.Errorf("%d five-minute windows are kept", kept)
+	}
+}
+
+// A checkpoint of before sections is not read, and neither taken for damaged nor touched.
+func TestAStateThatIsTooOldIsRefusedAndLeftAsItIs(t *testing.T) {
+	cfg, _ := config(t)
+	old := []byte("fpstate\x01 and what the first versions wrote")
+	old = binary.LittleEndian.AppendUint32(old, crc32.Checksum(old, crc32.MakeTable(crc32.Castagnoli)))
+	dir := t.TempDir()
+	path := filepath.Join(dir, "checkpoint")
+	if err := os.WriteFile(path, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := history.Restore(dir, cfg); !errors.Is(err, history.ErrOlder) {
+		t.Errorf("%v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, old) {
+		t.Errorf("%q, %v", b, err)
 	}
 }

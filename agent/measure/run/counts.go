@@ -171,6 +171,11 @@ func (f *World) tallies(r *Run, g report.Grain, days []*daily.Day) (cells []repo
 
 func (f *World) distributions(r *Run, g report.Grain, days []*daily.Day) (cells []report.Cell, zero bool) {
 	dists := map[Group]*series.Dist{{}: {}}
+	type found struct {
+		k Group
+		d *series.Dist
+	}
+	last := make([]found, len(r.Breaks)) // most rows belong to the group of the row before
 	add := func(k daily.Key, bin int32, n uint64, sum series.Fixed) {
 		id := f.People.Now(k.User)
 		if !r.Counts(f.People, id) {
@@ -178,13 +183,16 @@ func (f *World) distributions(r *Run, g report.Grain, days []*daily.Day) (cells 
 		}
 		for b := range r.Breaks {
 			to := r.Key(b, k.Part, f.People, id)
-			if dists[to] == nil {
-				dists[to] = &series.Dist{}
+			if last[b].d == nil || last[b].k != to {
+				if dists[to] == nil {
+					dists[to] = &series.Dist{}
+				}
+				last[b] = found{to, dists[to]}
 			}
-			if n > 0 {
-				dists[to].Add(bin, n, sum)
+			if d := last[b].d; n > 0 {
+				d.Add(bin, n, sum)
 			} else {
-				dists[to].Sum = dists[to].Sum.Add(sum)
+				d.Sum = d.Sum.Add(sum)
 			}
 		}
 	}

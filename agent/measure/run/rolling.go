@@ -98,7 +98,7 @@ func (f *World) adoption(r *Run, g report.Grain, start int64) (cells []report.Ce
 		all.And(eligible)
 		var adopted, habitual uint64
 		for _, id := range all.ToArray() {
-			if w.days[id] >= 2 && (r.M.Uses <= 2 || uses[daily.Key{User: id, Part: part}] >= uint64(r.M.Uses)) {
+			if w.days[id] >= 2 && (r.M.Uses <= 2 || uses[part][id] >= uint64(r.M.Uses)) {
 				adopted++
 			}
 			if bits.OnesCount8(w.weeks[id]) >= 3 {
@@ -114,14 +114,21 @@ func (f *World) adoption(r *Run, g report.Grain, start int64) (cells []report.Ce
 	return cells, eligible.IsEmpty()
 }
 
-// uses is how often each user used each feature, where days alone do not tell.
-func (f *World) uses(r *Run, days []*daily.Day) map[daily.Key]uint64 {
+// uses is how often each user used each feature, by part and user, where days alone do not tell.
+func (f *World) uses(r *Run, days []*daily.Day) [][]uint64 {
 	if r.M.Uses <= 2 {
 		return nil
 	}
-	uses := map[daily.Key]uint64{}
+	uses := make([][]uint64, len(r.M.Features)+1)
+	for part := range uses {
+		uses[part] = make([]uint64, f.People.Len())
+	}
 	for _, d := range days {
-		d.Rows(func(k daily.Key, n uint64) { uses[daily.Key{User: f.People.Now(k.User), Part: k.Part}] += n })
+		d.Rows(func(k daily.Key, n uint64) {
+			if id := f.People.Now(k.User); int(id) < f.People.Len() {
+				uses[k.Part][id] += n
+			}
+		})
 	}
 	return uses
 }
