@@ -130,14 +130,31 @@ func enter(t testing.TB, ctx context.Context, r *running) {
 func TestPagesInChromium(t *testing.T) {
 	axe, err := os.ReadFile("../../installer/e2e/node/node_modules/axe-core/axe.min.js")
 	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
+	lookAt(t, newFakeSite(), allPages(), string(axe))
+}
+
+// TestKindsInChromium does the same with every kind of measure in every form.
+func TestKindsInChromium(t *testing.T) {
+	axe, err := os.ReadFile("../../installer/e2e/node/node_modules/axe-core/axe.min.js")
+	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
+	lookAt(t, newKindsSite(), kindPages(), string(axe))
+}
+
+// kindPages show each kind that has a drawing of its own, and the pages that speak of noise and the pool.
+func kindPages() []string {
+	return []string{"/use", "/use/habit", "/use/kept", "/use/flow", "/use/seats", "/use/activation", "/use/activation?by=role", "/use/features", "/use/next", "/use/guide_test", "/use/moved", "/consent"}
+}
+
+func lookAt(t *testing.T, site *fakeSite, pages []string, axe string) {
+	t.Helper()
 	ctx := browser(t)
-	r := start(t, newFakeSite())
+	r := start(t, site)
 	bad := listen(t, ctx, r.base)
 	enter(t, ctx, r)
 	shots := os.Getenv("FIELDPOST_SHOTS")
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1280, 360} {
-			for i, path := range allPages() {
+			for i, path := range pages {
 				name := fmt.Sprintf("%02d%s-%s-%d", i, strings.NewReplacer("/", "_", "?", "_", "=", "_").Replace(path), scheme, width)
 				t.Run(name, func(t *testing.T) {
 					open(t, ctx, r.base+path, scheme, width)
@@ -155,7 +172,7 @@ func TestPagesInChromium(t *testing.T) {
 						t.Error(b)
 					}
 					if (scheme == "light") == (width == 1280) { // axe takes seconds: colours and layouts once each
-						for _, v := range violations(t, ctx, string(axe)) {
+						for _, v := range violations(t, ctx, axe) {
 							t.Error(v)
 						}
 					}

@@ -14,6 +14,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/console/say"
 
 	"github.com/fieldpost/fieldpost/agent/control"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 )
@@ -38,7 +39,7 @@ func (c *Console) consent(q *request) (*view, error) {
 	s := c.samples(q, cat, is)
 	v.later = s.later
 	form := []m.Item{m.Class("decide")}
-	for _, name := range categoriesOf(cat) {
+	for _, name := range categoriesOf(cat, s.book) {
 		form = append(form, categoryCard(name, cat, is, s))
 	}
 	form = append(form, signature(is))
@@ -83,15 +84,40 @@ func pauseForm(q *request, is control.Consent) m.Node {
 	return q.form(m.At("/pause"), m.El("input", m.Attr("type", "hidden"), m.Attr("name", "pause"), m.Attr("value", to)), m.El("button", m.Attr("type", "submit"), m.Text(word)))
 }
 
-// categoriesOf are those the customer decides on, and any other the catalog names.
-func categoriesOf(cat control.Catalog) []string {
+// categoriesOf are those the customer decides on: those with a measure, and the pool where a measure can join it.
+func categoriesOf(cat control.Catalog, book *catalog.Catalog) []string {
 	var out []string
-	for _, name := range []string{"inventory", "sla", "usage"} {
-		if slices.ContainsFunc(cat.Measures, func(ms control.Measure) bool { return ms.Category == name }) {
+	for _, name := range []string{catalog.Inventory, catalog.SLA, catalog.Usage, catalog.Pool} {
+		if len(measuresOf(name, cat, book)) > 0 {
 			out = append(out, name)
 		}
 	}
 	return out
+}
+
+// measuresOf are those a category decides on; of the pool those that can join it.
+func measuresOf(category string, cat control.Catalog, book *catalog.Catalog) []control.Measure {
+	var out []control.Measure
+	for _, ms := range cat.Measures {
+		def, _ := book.Measure(ms.ID)
+		if ms.Category == category || category == catalog.Pool && def != nil && def.Pool {
+			out = append(out, ms)
+		}
+	}
+	return out
+}
+
+// anyPeople says whether one of the measures is about people.
+func anyPeople(ms []control.Measure) bool {
+	return slices.ContainsFunc(ms, func(x control.Measure) bool { return x.Subject == "person" || x.Subject == "" })
+}
+
+// meaning is what a level means for a category.
+func meaning(category string, l exchange.Level, people bool) string {
+	if category == catalog.Pool {
+		return say.PoolText(l)
+	}
+	return say.LevelText(l, people)
 }
 
 func levelOf(is control.Consent, category string) exchange.Level {
@@ -106,14 +132,8 @@ func levelOf(is control.Consent, category string) exchange.Level {
 // categoryCard is one category: what it holds, the levels, and what would be sent of it.
 func categoryCard(name string, cat control.Catalog, is control.Consent, s *samples) m.Node {
 	now := levelOf(is, name)
-	var ms []control.Measure
-	people := false
-	for _, x := range cat.Measures {
-		if x.Category == name {
-			ms = append(ms, x)
-			people = people || x.Subject == "person" || x.Subject == ""
-		}
-	}
+	ms := measuresOf(name, cat, s.book)
+	people := anyPeople(ms)
 	since := ""
 	for _, d := range is.Levels {
 		if d.Category == name && d.Level != exchange.Off {
@@ -121,15 +141,15 @@ func categoryCard(name string, cat control.Catalog, is control.Consent, s *sampl
 		}
 	}
 	options := []m.Item{m.Class("levels"), m.El("legend", m.Text("Your decision"))}
-	for _, l := range exchange.Levels() {
+	for _, l := range exchange.LevelsOf(name) {
 		id := "level-" + name + "-" + string(l)
 		options = append(options, m.El("div", m.Class("level"),
 			m.El("input", m.Attr("type", "radio"), m.Attr("id", id), m.Attr("name", "level."+name), m.Attr("value", string(l)), m.Flag("checked", l == now), m.Attr("aria-describedby", id+"-text")),
-			m.El("label", m.Attr("for", id), m.Text(string(l))), m.El("span", m.Class("note"), m.Attr("id", id+"-text"), m.Text(say.LevelText(l, people)))))
+			m.El("label", m.Attr("for", id), m.Text(string(l))), m.El("span", m.Class("note"), m.Attr("id", id+"-text"), m.Text(meaning(name, l, people)))))
 	}
 	return m.El("section", m.Class("card"), m.El("header", m.El("h2", m.Text(say.CategoryName(name))), m.El("span", m.Class("note"), m.Text("now: "+string(now)+since))),
 		m.El("p", m.Text(say.CategoryText(name))), m.El("fieldset", options...),
-		m.El("details", m.Flag("open", !is.Decided), m.El("summary", m.Text("What would be sent, from your own data: "+say.Plural(len(ms), "measure", "measures"))), s.table(ms)))
+		m.El("details", m.Flag("open", !is.Decided), m.El("summary", m.Text("What would be sent, from your own data: "+say.Plural(len(ms), "measure", "measures"))), s.tableOf(name, ms)))
 }
 
 // signature is who decides.

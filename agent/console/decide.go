@@ -86,13 +86,13 @@ func (c *Console) ruling(q *request) (ruling, control.Catalog, error) {
 	}
 	r := ruling{decision: d, catalog: cat.Hash.String(), is: is}
 	r.decision.Levels = map[string]exchange.Level{}
-	for _, name := range categoriesOf(cat) {
+	for _, name := range categoriesOf(cat, c.books.of(cat)) {
 		to := exchange.Level(q.PostForm.Get("level." + name))
 		if to == "" {
 			continue
 		}
-		if !slices.Contains(exchange.Levels(), to) {
-			return r, cat, wrong("there is no level "+strconv.Quote(string(to)), "off, local, aggregate or totals")
+		if levels := exchange.LevelsOf(name); !slices.Contains(levels, to) {
+			return r, cat, wrong("there is no level "+strconv.Quote(string(to))+" of "+name, "one of "+strings.Trim(fmt.Sprint(levels), "[]"))
 		}
 		if from := levelOf(is, name); from != to {
 			r.decision.Levels[name] = to
@@ -139,16 +139,10 @@ func (c *Console) review(q *request) (*view, error) {
 	var cards []m.Node
 	for _, ch := range r.changes {
 		keep("level."+ch.category, string(ch.to))
-		people := false
-		var ms []control.Measure
-		for _, x := range cat.Measures {
-			if x.Category == ch.category {
-				ms, people = append(ms, x), people || x.Subject == "person" || x.Subject == ""
-			}
-		}
-		body = append(body, m.El("tr", m.El("td", m.Text(say.CategoryName(ch.category))), m.El("td", m.Text(string(ch.from))), m.El("td", m.El("b", m.Text(string(ch.to)))), m.El("td", m.Class("note"), m.Text(say.LevelText(ch.to, people)))))
+		ms := measuresOf(ch.category, cat, s.book)
+		body = append(body, m.El("tr", m.El("td", m.Text(say.CategoryName(ch.category))), m.El("td", m.Text(string(ch.from))), m.El("td", m.El("b", m.Text(string(ch.to)))), m.El("td", m.Class("note"), m.Text(meaning(ch.category, ch.to, anyPeople(ms))))))
 		if ch.to.Leaves() {
-			cards = append(cards, say.Card(say.CategoryName(ch.category)+": what would be sent", nil, s.table(ms)))
+			cards = append(cards, say.Card(say.CategoryName(ch.category)+": what would be sent", nil, s.tableOf(ch.category, ms)))
 		}
 	}
 	if r.decision.People > 0 {

@@ -34,10 +34,14 @@ type fakeSite struct {
 	delay    func(control.Query) <-chan struct{} // what a query waits for; nil: nothing
 	spoil    string                              // put into every text the site gives
 	empty    bool                                // no catalog, no figures
+	kinds    bool                                // figures of every kind, in every form
 }
 
-func newFakeSite() *fakeSite {
-	raw, err := os.ReadFile("../../installer/examples/forge/catalog.yaml")
+func newFakeSite() *fakeSite { return newFakeSiteOf("forge") }
+
+// newFakeSiteOf asks what an example's catalog asks.
+func newFakeSiteOf(example string) *fakeSite {
+	raw, err := os.ReadFile("../../installer/examples/" + example + "/catalog.yaml")
 	if err != nil {
 		panic(err)
 	}
@@ -80,6 +84,9 @@ func (f *fakeSite) Status(context.Context) (control.Status, error) {
 		Warnings: []control.Warning{{Code: "outbox_full", Cause: f.text("3 figures found no room to wait in"), Remedy: f.text("outbox_max: a larger size, or restore the connection")}},
 		Checks: []control.Check{{ID: "web", Target: f.text("https://forge.example.com/login"), At: f.now.Add(-40 * time.Second), Up: true, TookMS: 48.3},
 			{ID: "api", Target: "tcp://10.0.0.7:5432", At: f.now.Add(-30 * time.Second), Detail: f.text("connection refused"), TookMS: 2.1}},
+		Scrapes: []control.Scrape{{Name: "app", Target: f.text("http://127.0.0.1:9100/metrics"), At: f.now.Add(-20 * time.Second), OK: true, TookMS: 12, Bytes: 40210, Samples: 311, Refused: map[string]uint64{"unknown_metric": 27}, Scrapes: 9000, Failed: map[string]uint64{"timeout": 3}},
+			{Name: "db", Target: "http://127.0.0.1:9187/metrics", At: f.now.Add(-20 * time.Second), Detail: f.text("the answer is HTML"), Scrapes: 12, Failed: map[string]uint64{"not_metrics": 12}}, {Name: "idle", Target: "http://127.0.0.1:1/metrics", Idle: true}},
+		StatsD:   &control.StatsD{Listen: f.text("127.0.0.1:8125"), Datagrams: 1200, Values: 5004, Journaled: 4990, Pending: 7, Lost: 1, Refused: map[string]uint64{"sets": 6}, Sets: 6, Events: 2, Dropped: 1},
 		Delivery: control.Delivery{Waiting: 212, Frozen: 44, Acknowledged: 42, Outbox: 1, Quarantined: 1, Withdrawn: 6, CheckIn: f.now.Add(-14 * time.Minute), Acked: f.now.Add(-2 * time.Hour), Next: f.now.Add(11 * time.Hour)},
 		Events:   control.Counts{Received: 184213, Reasons: map[string]uint64{"measured": 183001, "duplicate": 900, "late": 12, "unknown_event": 300}},
 		Samples:  control.Counts{Received: 1204000, Reasons: map[string]uint64{"measured": 1204000}},
@@ -143,8 +150,11 @@ func (f *fakeSite) Query(ctx context.Context, q control.Query) ([]json.RawMessag
 	if ms == nil || err != nil {
 		return nil, &control.Error{Code: "measure_unknown", Message: f.text("there is no such measure"), Hint: "fieldpost-agent catalog"}
 	}
-	if g == report.Change {
+	if g == report.Change && ms.Kind != catalog.FirstTime {
 		return []json.RawMessage{f.line(q, "2026-03-03T08:12:00Z", map[string]any{"value": f.text("linux"), "since": "2026-03-03T08:12:00Z"}, true, nil)}, nil
+	}
+	if f.kinds && ms.Subject == catalog.Person {
+		return f.kindLines(q, ms, g), nil
 	}
 	from := f.now.AddDate(0, 0, -90)
 	if t, err := time.Parse(time.DateOnly, q.From); err == nil {
@@ -267,12 +277,17 @@ func (f *fakeSite) Preview(context.Context) (control.Preview, error) {
 	}
 	week := report.CivilStart(report.Week, day-7)
 	p.Leaves = append(p.Leaves, line("people", report.Value, report.Week, week, report.Band, 30, 34), line("people", report.Value, report.Week, week-7, report.Band, 43, math.Inf(1)), line("changes", report.Value, report.Week, week, report.Suppressed, 0, 0))
+	for i := range p.Leaves {
+		if p.Leaves[i].Form == report.Band {
+			p.Leaves[i].Explain = f.text("out of 62 people; code book of fives with 9 answers: 0–4, 5–9")
+		}
+	}
 	os := line("os_family", report.Value, report.Change, f.now.Unix()-90000, report.Exact, 0, 0)
 	os.Text = f.text("linux")
 	p.Leaves = append(p.Leaves, os)
 	for i := range int64(70) {
 		l := line("people", report.Value, report.Day, day-i, report.Suppressed, 0, 0)
-		l.Reason, l.Why = "other_grain", f.text("this length of window stays here")
+		l.Reason, l.Why, l.Explain = "other_grain", f.text("this length of window stays here"), f.text("out of 62 people")
 		l.Dims = map[string]string{"role": f.text("maintainer")}
 		p.Stays = append(p.Stays, l)
 	}

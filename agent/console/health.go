@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/fieldpost/fieldpost/agent/console/inputs"
 	m "github.com/fieldpost/fieldpost/agent/console/markup"
 	"github.com/fieldpost/fieldpost/agent/console/say"
 
@@ -19,8 +20,8 @@ func (c *Console) health(q *request) (*view, error) {
 			m.El("div", m.Class("two"),
 				m.El("div", accounting("Events", "What the product sent to this agent, and what became of it.", s.Events),
 					m.When(s.Samples.Received > 0, accounting("Samples", "Readings of metrics, and what became of them.", s.Samples)),
-					asides(s)),
-				m.El("div", delivery(q), checks(s.Checks), about(s))))}, nil
+					inputs.StatsD(s.StatsD), asides(s)),
+				m.El("div", delivery(q), checks(s.Checks), inputs.Scrapes(s.Scrapes), about(s))))}, nil
 }
 
 func (c *Console) healthFacts(q *request) m.Node {
@@ -37,7 +38,7 @@ func (c *Console) healthFacts(q *request) m.Node {
 	journal, room := "none", "the recorded events are the journal"
 	if s.Journal.Limit > 0 {
 		journal = say.Share(float64(s.Journal.Bytes) / float64(s.Journal.Limit))
-		room = say.Bytes(s.Journal.Bytes) + " of " + say.Bytes(s.Journal.Limit)
+		room = say.Bytes(s.Journal.Bytes) + " of " + say.Bytes(s.Journal.Limit) + sealed(s)
 	}
 	return m.El("section", m.Class("facts"), m.Attr("aria-label", "Now"),
 		say.Fact("State", m.El("span", m.Class("word"), well), m.Textf("version %", s.Version)),
@@ -45,6 +46,17 @@ func (c *Console) healthFacts(q *request) m.Node {
 		say.Fact("Events received", m.Text(say.Whole(s.Events.Received)), m.Group(m.Text("since "), say.Moment(s.Since))),
 		say.Fact("Batches delivered", m.El("span", m.Class("word"), sent), detail),
 		say.Fact("Journal", m.Text(journal), m.Text(room)))
+}
+
+// sealed says whether what is kept about people lies encrypted on disk. An agent without its key does not start, so
+// one that answers has it.
+func sealed(s control.Status) string {
+	for _, w := range s.Warnings {
+		if w.Code == "state_not_sealed" {
+			return ", not all of it encrypted"
+		}
+	}
+	return ", encrypted; the site key is present"
 }
 
 // agreed is the widest level in force, in a word.

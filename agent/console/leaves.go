@@ -34,7 +34,8 @@ func (c *Console) leaves(q *request) (*view, error) {
 		m.When(only != "", m.El("p", m.Textf("Only %. ", only), m.El("a", m.Href(m.At("/leaves")), m.Text("Show all")))),
 		m.When(only == "" && len(p.Leaves) > 0, summary(p.Leaves)),
 		listCard("Every figure that leaves", "as the vendor will see it", last, leaving, q.number("p"), at, "p", "Nothing waits to be sent."),
-		staying(p.Stays, only, q.number("s"), at))
+		staying(p.Stays, only, q.number("s"), at),
+		m.When(only == "", concluded()))
 	return v, nil
 }
 
@@ -69,7 +70,9 @@ func linesOf(ls []control.Line, only string) []say.Row {
 		}
 		ls = few
 	}
-	return say.Rows(ls, func(l control.Line) (report.Figure, string, string) { return l.Figure, l.Category, l.Purpose })
+	return say.Rows(ls, func(l control.Line) (report.Figure, string, string, string) {
+		return l.Figure, l.Category, l.Purpose, l.Explain
+	})
 }
 
 // sum is what the lines of one measure, breakdown value, grain and reason have in common.
@@ -77,6 +80,7 @@ type sum struct {
 	control.Line
 	first, last say.Row
 	figures     []report.Figure
+	explains    []string // each once
 }
 
 // windows says which windows a sum covers.
@@ -86,6 +90,29 @@ func (s *sum) windows() m.Node {
 		from = m.Group(from, m.Text(" to "), say.Window(s.last.Grain, s.last.Start))
 	}
 	return from
+}
+
+// mostExplains bounds a page: windows of one measure seldom differ in more ways.
+const mostExplains = 6
+
+// explained opens to what the reason followed from.
+func explained(all []string) m.Node {
+	if len(all) == 0 {
+		return m.Group()
+	}
+	items := []m.Item{m.Class("why"), m.El("summary", m.Text("how that follows"))}
+	for _, e := range all {
+		items = append(items, m.El("p", m.Text(say.Sentence(e))))
+	}
+	return m.El("details", items...)
+}
+
+// concluded says how to see what all that ever left gives away.
+func concluded() m.Node {
+	return say.Card("What could be concluded", nil,
+		m.El("p", m.Text("From everything that ever left, the command below bounds every count of people: cells, totals, complements and differences. It prints the narrowest interval ever disclosed, what noise has spent, and fails if a count is known more narrowly than the principle allows.")),
+		m.El("p", m.El("code", m.Text("fieldpost-agent audit"))),
+		m.El("p", m.Class("note"), m.Text("Only on the command line: it looks through the whole record, and whoever runs it needs no more than the state. Why each waiting figure has its form: "), m.El("code", m.Text("fieldpost-agent preview --explain")), m.Text(", or “why this form” beside it here.")))
 }
 
 // sums joins lines that have the key in common, by category and measure.
@@ -108,6 +135,9 @@ func sums(ls []control.Line, key func(control.Line) string) []*sum {
 			s.last = r
 		}
 		s.figures = append(s.figures, l.Figure)
+		if l.Explain != "" && !slices.Contains(s.explains, l.Explain) && len(s.explains) < mostExplains {
+			s.explains = append(s.explains, l.Explain)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b *sum) int {
 		return cmp.Or(cmp.Compare(a.Category, b.Category), cmp.Compare(a.Measure, b.Measure))
@@ -145,7 +175,7 @@ func staying(ls []control.Line, only string, page int, at m.URL) m.Node {
 		body = append(body, m.El("tr",
 			m.El("td", say.Row{Measure: s.Measure, Dims: s.Dims}.Name(), m.El("div", m.Class("note"), m.Text(say.CategoryName(s.Category)))),
 			m.El("td", m.Text(say.Plural(len(s.figures), "figure", "figures")+", "+say.Each(s.Grain.String())), m.El("div", m.Class("note"), s.windows())),
-			m.El("td", m.Text(say.Sentence(s.Why)))))
+			m.El("td", m.Text(say.Sentence(s.Why)), explained(s.explains))))
 	}
 	return say.Card(title, note, say.Stack(m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Windows"), say.Th("Why it stays"))), m.El("tbody", body...))), say.Pages(at, "s", page, rowsPerPage, len(all)))
 }

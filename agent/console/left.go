@@ -172,7 +172,7 @@ func (c *Console) leftOne(q *request) (*view, error) {
 	parts := []m.Node{say.Card("Entry "+no, m.El("a", m.Href(m.At("/left")), m.Text("All entries")), m.El("dl", pairs...),
 		m.When(len(e.Wire) > 0, m.El("p", m.El("a", m.Class("button"), m.Href(m.At("/left/{}/raw", no)), m.Attr("download", ""), m.Text("Download the bytes as they left")))))}
 	if len(e.Figures) > 0 {
-		parts = append(parts, listCard("Figures", say.Tally(e.Figures), "", say.Rows(e.Figures, func(f report.Figure) (report.Figure, string, string) { return f, "", "" }), q.number("p"), m.At("/left/{}", no), "p", ""))
+		parts = append(parts, listCard("Figures", say.Tally(e.Figures), "", say.Rows(e.Figures, func(f report.Figure) (report.Figure, string, string, string) { return f, "", "", "" }), q.number("p"), m.At("/left/{}", no), "p", ""))
 	}
 	if len(e.Receipt) > 0 {
 		parts = append(parts, say.Card("Receipt", m.El("span", m.Class("note"), m.Text("signed by the collector")), m.El("pre", m.Attr("tabindex", "0"), m.El("code", m.Text(indented(e.Receipt))))))

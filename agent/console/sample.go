@@ -19,7 +19,6 @@ import (
 type samples struct {
 	is    control.Consent
 	book  *catalog.Catalog
-	total string // the measure whose weekly number leaves as a range
 	now   time.Time
 	got   map[string]sample
 	later bool
@@ -34,7 +33,6 @@ type sample struct {
 // samples asks for the newest figures of all measures at the grain that leaves.
 func (c *Console) samples(q *request, cat control.Catalog, is control.Consent) *samples {
 	s := &samples{is: is, book: c.books.of(cat), now: q.status.Now, got: map[string]sample{}}
-	s.total = firstTotal(s.book)
 	type asked struct {
 		ms    control.Measure
 		grain string
@@ -74,22 +72,25 @@ func recently(now time.Time, grain string) string {
 		days = 56
 	case "day":
 		days = 28
+	case "4w", "rolling28":
+		days = 84
 	default:
 		return since(now, grain)
 	}
 	return now.AddDate(0, 0, -days).UTC().Format(time.DateOnly)
 }
 
-// firstTotal is the first count of active people without a filter: the one weekly number that
-// may leave as a range.
-func firstTotal(book *catalog.Catalog) string {
-	for i := range book.Measures {
-		x := &book.Measures[i]
-		if x.Kind == catalog.ActiveUsers && x.Subject == catalog.Person && len(x.Where) == 0 && len(x.WhereUser) == 0 {
-			return x.ID
-		}
+// tableOf is each measure of a category with what would be sent of it; the pool has one level.
+func (s *samples) tableOf(category string, ms []control.Measure) m.Node {
+	if category != catalog.Pool {
+		return s.table(ms)
 	}
-	return ""
+	body := make([]m.Item, 0, len(ms))
+	for _, x := range ms {
+		body = append(body, m.El("tr", m.El("td", m.Text(x.Question), m.El("div", m.Class("note"), m.Text(x.ID))), m.El("td", m.Attr("data-label", "pooled"), say.NoisyExample(x.Kind),
+			m.El("div", m.Class("note"), m.Text("An example: noise is drawn only when 12 weeks close, so there is no figure of yours to show. It is listed under What leaves before it goes, and on the ledger.")))))
+	}
+	return m.El("div", m.Class("stack", "half"), m.El("table", m.El("thead", m.El("tr", say.Th("Measure"), say.Th("Sent to the pool, every 12 weeks"))), m.El("tbody", body...)))
 }
 
 // table is each measure with what would be sent of it.
@@ -102,18 +103,26 @@ func (s *samples) table(ms []control.Measure) m.Node {
 		}
 		body = append(body, m.El("tr",
 			m.El("td", m.Text(x.Question), m.El("div", m.Class("note"), m.Textf("% %, by %; sent %.", say.Sentence(x.Purpose), kept, x.Owner, sent(x)))),
+			m.El("td", m.Attr("data-label", "strict"), s.at(x, exchange.Strict)),
 			m.El("td", m.Attr("data-label", "aggregate"), s.at(x, exchange.Aggregate)),
 			m.El("td", m.Attr("data-label", "totals"), s.at(x, exchange.Totals))))
 	}
-	return m.El("div", m.Class("stack", "half"), m.El("table", m.El("thead", m.El("tr", say.Th("Measure, and why"), say.Th("Sent at aggregate"), say.Th("Sent at totals"))), m.El("tbody", body...)))
+	return m.El("div", m.Class("stack", "half"), m.El("table", m.El("thead", m.El("tr", say.Th("Measure, and why"), say.Th("Sent at strict"), say.Th("Sent at aggregate"), say.Th("Sent at totals"))), m.El("tbody", body...)))
 }
 
 // sent is how often a measure would be sent.
 func sent(x control.Measure) string {
-	if (x.Subject == "person" || x.Subject == "") && (x.Kind == "active_users" || x.Kind == "count") {
+	switch {
+	case x.Subject != "person" && x.Subject != "":
+		return say.Each(x.Leaves)
+	case x.Kind == "active_users" || x.Kind == "count":
 		return say.Each("week") + " and " + say.Each("4w")
+	case x.Kind == "fact" || x.Kind == "first_time":
+		return say.Each("change")
+	case x.Kind == "retention":
+		return say.Each("12w")
 	}
-	return say.Each(x.Leaves)
+	return say.Each("4w")
 }
 
 // at is what would be sent of a measure at a level.
@@ -128,49 +137,44 @@ func (s *samples) at(x control.Measure, l exchange.Level) m.Node {
 	yours := func(n m.Node) m.Node { return m.Group(n, m.El("div", m.Class("note"), m.Text(got.When))) }
 	if x.Subject != "person" && x.Subject != "" {
 		if !have {
-			return example(exampleOf(x))
+			return example(say.ExampleOf(x.Kind))
 		}
 		return yours(got.Figure)
 	}
-	plain, counts := s.plain(x.ID), x.Kind == "active_users" || x.Kind == "count"
+	exactly := (x.Kind == "active_users" || x.Kind == "count") && s.plain(x.ID)
 	switch {
-	case !counts || !plain:
-		return say.Hatched("withheld")
-	case l == exchange.Totals && !have:
+	case l == exchange.Strict && !say.Noisy(x.Kind):
+		return say.Withheld("only counts of people have noise")
+	case l == exchange.Strict && s.is.People > 0 && s.is.People < 50:
+		return say.Withheld("noise needs 50 people; you named fewer")
+	case l == exchange.Strict:
+		return m.Group(say.NoisyExample(x.Kind), m.El("div", m.Class("note"), m.Textf("An example, with ε = %: noise is drawn when a block closes.", say.Amount(s.epsilon(x.ID)))))
+	case l == exchange.Totals && exactly && !have:
 		return example("41, each week and each 4 weeks")
-	case l == exchange.Totals && got.Exact:
+	case l == exchange.Totals && exactly && got.Exact:
 		return yours(got.Figure)
-	case l == exchange.Totals:
+	case l == exchange.Totals && exactly:
 		return m.Group(m.Text("the exact number"), m.El("div", m.Class("note"), m.Text("It is not shown here before you choose this.")))
-	case x.ID != s.total:
-		return say.Hatched("withheld")
+	case !have && x.Kind == "first_time":
+		return example("within 3 days")
 	case !have:
-		return m.Group(say.Interval(40, 44, say.Amount, "band"), m.El("div", m.Class("note"), m.Text("An example: there is no figure of yours yet.")))
-	case levelOf(s.is, x.Category).AtLeast(exchange.Totals):
+		return m.Group(say.Interval(10, 14, say.Amount, "band"), m.El("div", m.Class("note"), m.Text("An example: there is no figure of yours yet.")))
+	case got.Exact && levelOf(s.is, x.Category).AtLeast(exchange.Totals):
 		return m.Group(m.Text("a range around it"), m.El("div", m.Class("note"), m.Text("Now: the exact number.")))
 	}
 	return yours(got.Figure)
+}
+
+// epsilon is the measure's budget at the level strict.
+func (s *samples) epsilon(id string) float64 {
+	if x, _ := s.book.Measure(id); x != nil {
+		return x.Epsilon
+	}
+	return 1
 }
 
 // plain says that a measure is a total without a filter.
 func (s *samples) plain(id string) bool {
 	x, _ := s.book.Measure(id)
 	return x != nil && len(x.Where) == 0 && len(x.WhereUser) == 0
-}
-
-// exampleOf is what a figure of the kind looks like.
-func exampleOf(x control.Measure) string {
-	switch x.Kind {
-	case "fact":
-		return "one value of the catalog's list"
-	case "availability":
-		return "up 23 h 58 min, down 2 min"
-	case "slo":
-		return "9,950 good of 10,000"
-	case "gauge":
-		return "last 12, mean 9, 2 to 31"
-	case "histogram", "distribution":
-		return "1,204 values, counts per bucket"
-	}
-	return "1,204"
 }

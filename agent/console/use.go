@@ -76,7 +76,7 @@ func (c *Console) use(q *request) (*view, error) {
 	shown := all[from:to]
 	answers := make([]*ask.Answer, len(shown))
 	for i := range shown {
-		shown[i].a = c.asker.Ask(control.Query{Measure: shown[i].ID, Grain: shown[i].grain, From: since(q.status.Now, shown[i].grain)})
+		shown[i].a = c.asker.Ask(control.Query{Measure: shown[i].ID, Grain: shown[i].grain, By: ownBy(shown[i].Measure), From: since(q.status.Now, shown[i].grain)})
 		answers[i] = shown[i].a
 	}
 	ask.Await(q.ctx(), q.deadline, answers...)
@@ -102,7 +102,7 @@ func (c *Console) useBody(q *request, v *view, book *catalog.Catalog, shown []wa
 			case p.Hidden != "":
 				hidden = append(hidden, m.El("tr", m.El("td", m.Text(w.Question), m.El("div", m.Class("note"), link(w.ID))), m.El("td", m.Attr("data-label", "newest figure"), p.Why), m.El("td", m.Class("note"), m.Text(p.Hidden))))
 				continue
-			case w.Kind == "fact":
+			case w.Kind == "fact" || w.Kind == "first_time":
 				facts = append(facts, say.Fact(w.Question, p.Number, m.Group(m.Text(p.Note), p.When)))
 				continue
 			default:
@@ -154,7 +154,7 @@ func useCard(ms control.Measure, p picture.Picture) m.Node {
 	return m.El("section", m.Class("card", "measure"),
 		m.El("header", m.El("h2", m.Text(ms.Question)), m.El("span", m.Class("note"), link(ms.ID))),
 		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.Number), m.El("span", m.Class("note"), m.Text(p.Note), say.OrNothing(p.When))),
-		say.OrNothing(p.Chart), say.OrNothing(p.Legend),
+		say.OrNothing(p.Chart), say.OrNothing(p.Legend), say.OrNothing(p.Reasons),
 		m.El("details", m.El("summary", m.Text("Table and definition")), definition(ms), p.Table(1, 20, false)))
 }
 
@@ -185,16 +185,18 @@ func (c *Console) useOne(q *request) (*view, error) {
 		grain = usualGrain(ms)
 	}
 	by := q.URL.Query().Get("by")
+	book := c.books.of(cat)
+	ms.By = breakdowns(ms, book)
 	b := slices.IndexFunc(ms.By, func(names []string) bool { return strings.Join(names, ",") == by })
 	query := control.Query{Measure: ms.ID, Grain: grain, From: since(q.status.Now, grain)}
 	if b >= 0 {
 		query.By = ms.By[b]
 	} else {
-		by = ""
+		query.By, by = ownBy(ms), ""
 	}
 	a := c.asker.Ask(query)
 	ask.Await(q.ctx(), q.deadline, a)
-	v.body = m.Group(tabs(ms, grain, by), c.oneBody(q, v, ms, c.books.of(cat), grain, by, a), say.Card("Definition", nil, definition(ms)))
+	v.body = m.Group(tabs(ms, grain, by), c.oneBody(q, v, ms, book, grain, by, a), say.Card("Definition", nil, definition(ms)))
 	return v, nil
 }
 
@@ -216,7 +218,7 @@ func (c *Console) oneBody(q *request, v *view, ms control.Measure, book *catalog
 	}
 	return m.Group(m.El("section", m.Class("card", "measure"),
 		m.El("p", m.Class("now"), m.El("span", m.Class("v"), p.Number), m.El("span", m.Class("note"), m.Text(p.Note), say.OrNothing(p.When))),
-		say.OrNothing(p.Chart), say.OrNothing(p.Legend)), table)
+		say.OrNothing(p.Chart), say.OrNothing(p.Legend), say.OrNothing(p.Reasons)), table)
 }
 
 // tabs choose grain and breakdown.
@@ -236,6 +238,27 @@ func tabs(ms control.Measure, grain, by string) m.Node {
 		return m.El("nav", append([]m.Item{m.Class("tabs"), m.Attr("aria-label", label)}, items...)...)
 	}
 	return m.Group(nav("Length of window", gs), m.When(len(bs) > 0, nav("Breakdown", bs)))
+}
+
+// breakdowns are those a reader can choose: the catalog's, a funnel's split and an experiment's arms.
+func breakdowns(ms control.Measure, book *catalog.Catalog) [][]string {
+	def, _ := book.Measure(ms.ID)
+	switch {
+	case def == nil:
+	case def.Kind == catalog.Funnel && def.Split != "":
+		return append(slices.Clone(ms.By), []string{def.Split})
+	case def.Kind == catalog.Sufficient && def.Arm != "":
+		return append(slices.Clone(ms.By), []string{def.Arm})
+	}
+	return ms.By
+}
+
+// ownBy is the breakdown that a kind is drawn by where nobody chose one.
+func ownBy(ms control.Measure) []string {
+	if ms.Kind == string(catalog.Transitions) {
+		return []string{"from", "to"}
+	}
+	return nil
 }
 
 // definition is what the catalog says about a measure.
@@ -264,14 +287,20 @@ func inOrder(ms []control.Measure) []control.Measure {
 	return out
 }
 
-// usualGrain is the grain of a measure's first chart.
+// usualGrain is the grain of a measure's first chart: about people, the one at which figures may be told.
 func usualGrain(ms control.Measure) string {
 	g := "day"
 	switch {
-	case ms.Kind == "fact":
+	case ms.Kind == "fact" || ms.Kind == "first_time":
 		g = "change"
-	case ms.Subject == "person" || ms.Subject == "":
+	case ms.Kind == "retention":
+		g = "12w"
+	case ms.Kind == "stickiness" || ms.Kind == "adoption" || ms.Kind == "seats":
+		g = "rolling28"
+	case ms.Kind == "count" && ms.Subject != "traffic" && ms.Subject != "machine", ms.Kind == "active_users":
 		g = "week"
+	case ms.Subject == "person" || ms.Subject == "":
+		g = "4w"
 	}
 	if !slices.Contains(ms.Grains, g) && len(ms.Grains) > 0 {
 		g = ms.Grains[0]
@@ -287,8 +316,10 @@ func since(now time.Time, grain string) string {
 		days = 1
 	case "hour":
 		days = 7
-	case "day", "rolling28":
+	case "day":
 		days = 90
+	case "rolling28": // only a block's last day is told: a year has 13
+		days = 400
 	case "week":
 		days = 7 * 104
 	case "month":

@@ -25,7 +25,17 @@ const (
 	Exact                // a point of the line
 	Band                 // a block from Lo to Hi; Hi may be +Inf
 	Withheld             // measured and not told: hatched
+	Share                // as Band, from the template of thirds: low, middle or high
+	Implied              // as Band, and followed from other answers before this one
+	Noised               // a point with noise added: a hollow dot
+	NotYet               // its window has not closed: nothing is drawn
 )
+
+// Range says that the figure lies between two ends.
+func (f Form) Range() bool { return f == Band || f == Share || f == Implied }
+
+// Told says that there is a figure at all.
+func (f Form) Told() bool { return f == Exact || f == Noised || f.Range() }
 
 // Value is one window's figure.
 type Value struct {
@@ -130,7 +140,7 @@ func (c Lines) bounds() (lo, hi float64) {
 	all := append([]Series{{Values: c.Ranges}}, c.Series...)
 	for _, s := range all {
 		for _, v := range s.Values {
-			if v.Form == Exact || v.Form == Band {
+			if v.Form.Told() {
 				put(v.Lo)
 				put(v.Hi)
 			}
@@ -192,7 +202,7 @@ func blocks(vs []Value, h float64, y func(float64) float64) (out []m.Item) {
 	n := float64(len(vs))
 	for i := 0; i < len(vs); {
 		j := i + 1
-		for j < len(vs) && vs[j].Form == vs[i].Form && (vs[i].Form != Band || vs[j].Lo == vs[i].Lo && vs[j].Hi == vs[i].Hi) {
+		for j < len(vs) && vs[j].Form == vs[i].Form && (!vs[i].Form.Range() || vs[j].Lo == vs[i].Lo && vs[j].Hi == vs[i].Hi) {
 			j++
 		}
 		x, w := m.Percent("x", 100*float64(i)/n), m.Percent("width", 100*float64(j-i)/n)
@@ -201,14 +211,14 @@ func blocks(vs []Value, h float64, y func(float64) float64) (out []m.Item) {
 			out = append(out, m.El("rect", m.Class("gap"), x, w, m.Num("y", top), m.Num("height", h-top)))
 		case Withheld:
 			out = append(out, m.El("rect", m.Attr("fill", "url(#hatch)"), x, w, m.Num("y", top), m.Num("height", h-top)))
-		case Band:
+		case Band, Share, Implied:
 			a, b := y(vs[i].Hi), y(vs[i].Lo)
-			out = append(out, m.El("rect", m.Class("band"), x, w, m.Num("y", a), m.Num("height", max(b-a, 3))))
+			out = append(out, m.El("rect", rangeClass(vs[i].Form), x, w, m.Num("y", a), m.Num("height", max(b-a, 3))))
 			for _, e := range []float64{a, max(b, a+3)} {
 				if e == a && math.IsInf(vs[i].Hi, 1) {
 					continue // an open top has no edge
 				}
-				out = append(out, m.El("line", m.Class("bandedge"), m.Percent("x1", 100*float64(i)/n), m.Percent("x2", 100*float64(j)/n), m.Num("y1", e), m.Num("y2", e)))
+				out = append(out, m.El("line", edgeClass(vs[i].Form), m.Percent("x1", 100*float64(i)/n), m.Percent("x2", 100*float64(j)/n), m.Num("y1", e), m.Num("y2", e)))
 			}
 		}
 		i = j
@@ -221,10 +231,13 @@ func line(s Series, h float64, y func(float64) float64) (out []m.Item) {
 	var d strings.Builder
 	n := float64(len(s.Values))
 	for i, v := range s.Values {
+		x := (float64(i) + 0.5) / n
+		if v.Form == Noised {
+			out = append(out, m.El("circle", m.Class("noised"), m.Percent("cx", 100*x), m.Num("cy", y(v.Lo)), m.Num("r", 3)))
+		}
 		if v.Form != Exact {
 			continue
 		}
-		x := (float64(i) + 0.5) / n
 		before := i > 0 && s.Values[i-1].Form == Exact
 		after := i+1 < len(s.Values) && s.Values[i+1].Form == Exact
 		switch {
@@ -283,7 +296,7 @@ func (c Lines) names(y func(float64) float64) (out []m.Item) {
 		s := c.Series[i]
 		for k := len(s.Values) - 1; k >= 0; k-- {
 			v := s.Values[k]
-			if v.Form != Exact && v.Form != Band {
+			if !v.Form.Told() {
 				continue
 			}
 			at := y((v.Lo + min(v.Hi, v.Lo*2+1)) / 2)

@@ -103,11 +103,11 @@ func (d *drawing) split(p *Picture, of func(point) (lo, hi float64, ok bool), al
 			}
 			switch {
 			case x.form == chart.Withheld:
-				tip += "withheld"
+				tip += x.one().words(say.Amount)
 			case !ok:
 				continue
 			default:
-				tip += say.RangeText(lo, hi, d.amount)
+				tip += figure{form: x.form, lo: lo, hi: hi}.words(d.amount)
 			}
 			s.Values[i] = chart.Value{Form: x.form, Lo: lo, Hi: hi, Tip: tip}
 		}
@@ -140,7 +140,7 @@ func marks(ss []chart.Series) []string {
 	for _, f := range []struct {
 		form chart.Form
 		word string
-	}{{chart.Exact, "exact"}, {chart.Band, "band"}, {chart.Withheld, "withheld"}, {chart.Unknown, "unknown"}} {
+	}{{chart.Exact, "exact"}, {chart.Band, "band"}, {chart.Share, "share"}, {chart.Implied, "implied"}, {chart.Noised, "with noise"}, {chart.Withheld, "withheld"}, {chart.Unknown, "unknown"}} {
 		if has[f.form] {
 			out = append(out, f.word)
 		}
@@ -313,29 +313,29 @@ func (d *drawing) slo(p *Picture) {
 
 // table is the names of the columns and the cells of a row, newest first.
 func (d *drawing) table() ([]string, func(int) []m.Node) {
-	type column struct {
+	type shown struct {
 		name string
 		of   func(point) m.Node
 	}
-	number := func(name string, write func(float64) string, of func(parts) *float64) column {
-		return column{name, func(x point) m.Node {
+	number := func(name string, write func(float64) string, of func(parts) *float64) shown {
+		return shown{name, func(x point) m.Node {
 			if v := of(x.parts); v != nil {
 				return m.Text(write(*v))
 			}
 			return m.Text("–")
 		}}
 	}
-	var cs []column
+	var cs []shown
 	switch d.ms.Kind {
 	case "fact":
-		cs = []column{{"Value", func(x point) m.Node { return m.Text(x.parts.Value) }}}
+		cs = []shown{{"Value", func(x point) m.Node { return m.Text(x.parts.Value) }}}
 	case "gauge":
-		cs = []column{number("Last", d.amount, func(p parts) *float64 { return p.Last }), number("Lowest", d.amount, func(p parts) *float64 { return p.Min }),
+		cs = []shown{number("Last", d.amount, func(p parts) *float64 { return p.Last }), number("Lowest", d.amount, func(p parts) *float64 { return p.Min }),
 			number("Highest", d.amount, func(p parts) *float64 { return p.Max }), number("Mean", d.amount, func(p parts) *float64 { return p.Mean })}
 	case "counter":
-		cs = []column{number("Increase", d.amount, func(p parts) *float64 { return p.Increase })}
+		cs = []shown{number("Increase", d.amount, func(p parts) *float64 { return p.Increase })}
 	case "distribution":
-		cs = []column{number("Count", say.Amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }),
+		cs = []shown{number("Count", say.Amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }),
 			number("p50", d.amount, func(p parts) *float64 { return p.P50 }), number("p90", d.amount, func(p parts) *float64 { return p.P90 }), number("p99", d.amount, func(p parts) *float64 { return p.P99 })}
 	case "histogram":
 		at := func(q float64) func(point) m.Node {
@@ -347,17 +347,22 @@ func (d *drawing) table() ([]string, func(int) []m.Node) {
 				return m.Text(say.RangeText(lo, hi, d.amount))
 			}
 		}
-		cs = []column{number("Count", say.Amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }), {"p50 lies in", at(0.5)}, {"p95 lies in", at(0.95)}}
+		cs = []shown{number("Count", say.Amount, func(p parts) *float64 { return p.Count }), number("Sum", d.amount, func(p parts) *float64 { return p.Sum }), {"p50 lies in", at(0.5)}, {"p95 lies in", at(0.95)}}
 	case "availability":
-		cs = []column{number("Available", say.Share, func(p parts) *float64 { return p.Availability }), number("Up", say.Span, func(p parts) *float64 { return p.Up }), number("Down", say.Span, func(p parts) *float64 { return p.Down }),
+		cs = []shown{number("Available", say.Share, func(p parts) *float64 { return p.Availability }), number("Up", say.Span, func(p parts) *float64 { return p.Up }), number("Down", say.Span, func(p parts) *float64 { return p.Down }),
 			number("Maintenance", say.Span, func(p parts) *float64 { return p.Maintenance }), number("Not observed", say.Span, func(p parts) *float64 { return p.Unknown }), number("Incidents", say.Amount, func(p parts) *float64 { return p.Incidents })}
 	case "slo":
-		cs = []column{number("Good of valid", say.Share, func(p parts) *float64 { return p.Ratio }), number("Good", say.Amount, func(p parts) *float64 { return p.Good }), number("Valid", say.Amount, func(p parts) *float64 { return p.Valid })}
-	case "lifecycle":
-		cs = []column{number("New", say.Amount, func(p parts) *float64 { return p.New }), number("Retained", say.Amount, func(p parts) *float64 { return p.Retained }),
-			number("Resurrected", say.Amount, func(p parts) *float64 { return p.Resurrected }), number("Dormant", say.Amount, func(p parts) *float64 { return p.Dormant })}
+		cs = []shown{number("Good of valid", say.Share, func(p parts) *float64 { return p.Ratio }), number("Good", say.Amount, func(p parts) *float64 { return p.Good }), number("Valid", say.Amount, func(p parts) *float64 { return p.Valid })}
+	case "first_time":
+		cs = []shown{{"How long it took", func(x point) m.Node { return m.Text(firstText(x.parts.Value)) }}}
 	default:
-		cs = []column{{"Figure", d.told}}
+		for _, f := range d.fields() {
+			cs = append(cs, shown{f.name, func(x point) m.Node { return f.of(x).node(f.write) }})
+		}
+		if len(cs) > 0 {
+			break
+		}
+		cs = []shown{{"Figure", d.told}}
 	}
 	names := []string{"Window"}
 	for _, c := range cs {
@@ -369,9 +374,9 @@ func (d *drawing) table() ([]string, func(int) []m.Node) {
 		out := []m.Node{when}
 		for k, c := range cs {
 			switch {
-			case x.form == chart.Withheld && k > 0, x.form == chart.Unknown && k > 0:
+			case x.form == chart.Withheld && x.figs == nil && k > 0, x.form == chart.Unknown && k > 0:
 				out = append(out, m.Text("–"))
-			case x.form == chart.Withheld || x.form == chart.Unknown:
+			case x.form == chart.Withheld && x.figs == nil || x.form == chart.Unknown:
 				out = append(out, d.told(x))
 			default:
 				out = append(out, c.of(x))

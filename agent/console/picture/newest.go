@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"strings"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/console/chart"
@@ -25,11 +26,11 @@ func NewestOf(ms control.Measure, book *catalog.Catalog, grain string, lines []L
 	if err != nil {
 		return Newest{}, false
 	}
-	points := read(ms.Kind, g, lines)
+	d := newDrawing(ms, book, g, lines, now)
+	points := d.points
 	for i := len(points) - 1; i >= 0; i-- {
 		x := points[i]
 		if x.Closed && x.form != chart.Unknown {
-			d := drawing{ms: ms, g: g, points: points, now: now, unit: ms.Unit, bounds: boundsOf(book, ms.ID)}
 			return Newest{Figure: d.short(x), When: say.WindowText(g, x.start), Exact: x.form == chart.Exact}, true
 		}
 	}
@@ -38,6 +39,9 @@ func NewestOf(ms control.Measure, book *catalog.Catalog, grain string, lines []L
 
 // short is a figure of any kind in a few words.
 func (d *drawing) short(x point) m.Node {
+	if x.figs != nil {
+		return d.several(x)
+	}
 	if x.form != chart.Exact {
 		return d.told(x)
 	}
@@ -57,8 +61,40 @@ func (d *drawing) short(x point) m.Node {
 		return m.Text("up " + say.Span(value(q.Up)) + ", down " + say.Span(value(q.Down)) + ", maintenance " + say.Span(value(q.Maintenance)) + ", not observed " + say.Span(value(q.Unknown)))
 	case "slo":
 		return m.Text(say.Amount(value(q.Good)) + " good of " + say.Amount(value(q.Valid)))
-	case "lifecycle":
-		return m.Text("new, retained, resurrected and dormant people")
+	case "first_time":
+		return m.Text(firstText(q.Value))
 	}
 	return m.Text(say.Amount(x.lo))
+}
+
+// several are the first figures of a line that has many, each in its form, and how many more there are.
+func (d *drawing) several(x point) m.Node {
+	const most = 3
+	var parts []m.Node
+	hidden, told := 0, 0
+	for _, c := range d.fields() {
+		f := c.of(x)
+		switch {
+		case f.form == chart.Withheld:
+			hidden++
+		case !f.form.Told():
+		case told < most:
+			if told++; len(parts) > 0 {
+				parts = append(parts, m.Text(" · "))
+			}
+			parts = append(parts, m.Text(strings.ToLower(c.name)+" "), f.node(c.write))
+		default:
+			told++
+		}
+	}
+	if told == 0 {
+		return say.Withheld(x.Why)
+	}
+	if told > most {
+		parts = append(parts, m.Text(" · "+say.Plural(told-most, "figure", "figures")+" more"))
+	}
+	if hidden > 0 {
+		parts = append(parts, m.Text(" · "), say.Hatched(say.Amount(float64(hidden))+" withheld"))
+	}
+	return m.Group(parts...)
 }

@@ -35,6 +35,7 @@ type Line struct {
 	Lo      *float64          `json:"lo"`
 	Hi      *float64          `json:"hi"` // absent with lo present: open top
 	Why     string            `json:"why"`
+	Figures []Figure          `json:"figures"` // of the form "figures": each has its own
 	Closed  bool              `json:"closed"`
 }
 
@@ -45,6 +46,7 @@ type Picture struct {
 	When    m.Node // after that; may be nil
 	Chart   m.Node
 	Legend  m.Node
+	Reasons m.Node // why figures of the newest window are withheld; may be nil
 	Hidden  string // why there is nothing to draw; "" when there is
 	Why     m.Node // "withheld" or "none yet", where there is nothing to draw
 	Rows    int    // of the table
@@ -63,7 +65,6 @@ type parts struct {
 	Up, Down, Maintenance, Unknown, Incidents *float64
 	Availability, Coverage                    *float64
 	Good, Valid, Ratio                        *float64
-	New, Retained, Resurrected, Dormant       *float64
 }
 
 // point is a line with its value read.
@@ -74,7 +75,14 @@ type point struct {
 	lo, hi float64
 	parts  parts
 	dims   string
+	figs   map[string]figure // of kinds with several figures
 }
+
+// fig is one figure of the point; unknown where there is none.
+func (x point) fig(key string) figure { return x.figs[key] }
+
+// one is the point's figure where it has only one.
+func (x point) one() figure { return figure{form: x.form, lo: x.lo, hi: x.hi, why: x.Why} }
 
 // Draw makes the picture of a measure's lines. all asks for every breakdown value.
 func Draw(ms control.Measure, book *catalog.Catalog, grain string, lines []Line, now time.Time, all bool) Picture {
@@ -82,11 +90,12 @@ func Draw(ms control.Measure, book *catalog.Catalog, grain string, lines []Line,
 	if err != nil {
 		return Picture{Hidden: "its windows have a length this version does not know", Why: m.Text("–")}
 	}
-	points := read(ms.Kind, g, lines)
-	d := drawing{ms: ms, g: g, points: points, now: now, unit: ms.Unit, bounds: boundsOf(book, ms.ID)}
+	d := newDrawing(ms, book, g, lines, now)
+	d.lastDays()
+	points := d.points
 	p := Picture{Rows: len(points)}
 	p.columns, p.cells = d.table()
-	told := slices.ContainsFunc(points, func(x point) bool { return x.form == chart.Exact || x.form == chart.Band })
+	told := slices.ContainsFunc(points, func(x point) bool { return x.form.Told() })
 	switch {
 	case len(points) == 0:
 		p.Hidden, p.Why = "no figure yet: a window appears when it has begun", m.El("span", m.Class("unknown"), m.Text("none yet"))
@@ -103,13 +112,31 @@ func Draw(ms control.Measure, book *catalog.Catalog, grain string, lines []Line,
 		}
 	default:
 		d.fill(&p, all)
-		p.Legend = legend(p.marks)
+		p.Legend = chart.Legend(p.marks)
 	}
 	return p
 }
 
+// lastDays leaves the days out on which a rolling window is told of nobody: only a block's last day ever is.
+func (d *drawing) lastDays() {
+	if d.g != report.Rolling28 || !several(d.ms.Kind) {
+		return
+	}
+	tells := func(x point) bool {
+		for k, f := range x.figs {
+			if f.form.Told() && k != bare("purchased") && k != bare("assigned") {
+				return true
+			}
+		}
+		return false
+	}
+	if slices.ContainsFunc(d.points, tells) {
+		d.points = slices.DeleteFunc(d.points, func(x point) bool { return !tells(x) })
+	}
+}
+
 // read parses the lines' values. A value this version cannot read counts as unknown.
-func read(kind string, g report.Grain, lines []Line) []point {
+func read(kind string, def *catalog.Measure, g report.Grain, lines []Line) []point {
 	out := make([]point, 0, len(lines))
 	for _, l := range lines {
 		p := point{Line: l, dims: say.DimsText(l.Dims)}
@@ -117,11 +144,21 @@ func read(kind string, g report.Grain, lines []Line) []point {
 		if p.start, err = report.ParseStart(g, l.Start); err != nil {
 			continue
 		}
-		switch l.Form {
-		case "", "exact", "noised":
+		switch {
+		case several(kind) && (l.Form == "figures" || l.Form == "" || l.Form == "exact"):
+			p.figs = figuresOf(kind, def, l)
+			if !l.Closed && kind != "retention" { // a cohort's weeks close one by one
+				for k, f := range p.figs {
+					if f.form == chart.Withheld {
+						p.figs[k] = figure{form: chart.NotYet, why: f.why}
+					}
+				}
+			}
+			p.form, p.Why = overall(p.figs, l.Why)
+		case l.Form == "" || l.Form == "exact":
 			p.form = chart.Exact
 			switch kind {
-			case "count", "active_users":
+			case "count", "active_users", "transitions":
 				err = json.Unmarshal(l.Value, &p.lo)
 				p.hi = p.lo
 			default:
@@ -130,20 +167,31 @@ func read(kind string, g report.Grain, lines []Line) []point {
 			if err != nil {
 				p.form = chart.Unknown
 			}
-		case "band", "share", "implied":
-			p.form, p.hi = chart.Band, math.Inf(1)
-			if l.Lo != nil {
-				p.lo = *l.Lo
-			}
-			if l.Hi != nil {
-				p.hi = *l.Hi
-			}
-		case "suppressed":
-			p.form = chart.Withheld
+		default:
+			f := formed(l.Form, l.Lo, l.Hi, l.Why)
+			p.form, p.lo, p.hi = f.form, f.lo, f.hi
 		}
 		out = append(out, p)
 	}
 	return out
+}
+
+// overall is the form of a line of several figures: told if one that counts people is, and why not where none is.
+func overall(fs map[string]figure, why string) (chart.Form, string) {
+	form := chart.Unknown
+	for _, k := range sortedKeys(fs) {
+		f := fs[k]
+		switch {
+		case f.form.Told():
+			return chart.Band, why
+		case f.form == chart.Withheld || f.form == chart.NotYet:
+			form = chart.Withheld
+			if why == "" {
+				why = f.why
+			}
+		}
+	}
+	return form, why
 }
 
 // drawing knows how each kind is drawn.
@@ -154,12 +202,21 @@ type drawing struct {
 	now    time.Time
 	unit   string
 	bounds []float64
+	def    *catalog.Measure // nil where the catalog holds none
+}
+
+func newDrawing(ms control.Measure, book *catalog.Catalog, g report.Grain, lines []Line, now time.Time) *drawing {
+	def, _ := book.Measure(ms.ID)
+	return &drawing{ms: ms, g: g, points: read(ms.Kind, def, g, lines), now: now, unit: ms.Unit, bounds: boundsOf(book, ms.ID), def: def}
 }
 
 // fill draws what can be told.
 func (d *drawing) fill(p *Picture, all bool) {
 	last := d.newest()
 	p.Note, p.When = "", m.Group(m.Text(" "), say.Window(d.g, last.start))
+	if d.people(p, last, all) {
+		return
+	}
 	switch d.ms.Kind {
 	case "fact":
 		p.Number, p.Note = m.Text(last.parts.Value), "since "
@@ -184,9 +241,6 @@ func (d *drawing) fill(p *Picture, all bool) {
 	case "distribution":
 		p.Number, p.Note = m.Text(d.amount(value(last.parts.P50))), "median of "+say.Amount(value(last.parts.Count))+" ·"
 		d.lines(p, []pick{{"p50", func(x point) *float64 { return x.parts.P50 }}, {"p95", func(x point) *float64 { return x.parts.P95 }}}, nil)
-	case "lifecycle":
-		p.Number = m.Text(say.Amount(value(last.parts.New)+value(last.parts.Retained)+value(last.parts.Resurrected)) + " active")
-		d.lines(p, []pick{{"retained", func(x point) *float64 { return x.parts.Retained }}, {"new", func(x point) *float64 { return x.parts.New }}}, nil)
 	case "counter":
 		p.Number = m.Text(d.amount(value(last.parts.Increase)))
 		d.split(p, func(x point) (float64, float64, bool) {
@@ -213,22 +267,14 @@ func (d *drawing) amount(v float64) string { return say.Quantity(v, d.unit) }
 
 // told is a figure of one number.
 func (d *drawing) told(x point) m.Node {
-	switch x.form {
-	case chart.Exact:
-		return m.Text(say.Amount(x.lo))
-	case chart.Band:
-		return say.Interval(x.lo, x.hi, say.Amount, "band")
-	case chart.Withheld:
-		return say.Hatched("withheld")
-	}
-	return m.El("span", m.Class("unknown"), m.Text("unknown"))
+	return x.one().node(say.Amount)
 }
 
 // newest is the newest closed figure that tells something, else the newest that does.
 func (d *drawing) newest() point {
 	best := d.points[0]
 	for _, x := range d.points {
-		if (x.form == chart.Exact || x.form == chart.Band) && (x.Closed || !best.Closed || best.form != chart.Exact && best.form != chart.Band) {
+		if x.form.Told() && (x.Closed || !best.Closed || !best.form.Told()) {
 			best = x
 		}
 	}
@@ -243,7 +289,7 @@ func (d *drawing) before(x point) *point {
 		return nil
 	}
 	for k := range d.points {
-		if y := &d.points[k]; y.start == starts[i-1] && y.dims == x.dims && (y.form == chart.Exact || y.form == chart.Band) {
+		if y := &d.points[k]; y.start == starts[i-1] && y.dims == x.dims && y.form.Told() {
 			return y
 		}
 	}
@@ -340,39 +386,6 @@ func (d *drawing) label(start int64, n int) string {
 		return t.Format("Jan 2006")
 	}
 	return t.Format("2 Jan")
-}
-
-// legend says what the marks of a chart mean; only those it has.
-func legend(words []string) m.Node {
-	if len(words) == 0 {
-		return m.Group()
-	}
-	items := []m.Item{m.Class("legend")}
-	for _, w := range words {
-		class, text := m.Class("k-exact"), "exact"
-		switch w {
-		case "band":
-			class, text = m.Class("k-band"), "band: the figure lies in it"
-		case "bucket":
-			class, text = m.Class("k-band"), "the 95th percentile lies in it"
-		case "withheld":
-			class, text = m.Class("k-supp"), "withheld"
-		case "unknown":
-			class, text = m.Class("k-gap"), "not observed"
-		case "range":
-			class, text = m.Class("k-range"), "lowest to highest"
-		case "target":
-			class, text = m.Class("k-target"), "target"
-		case "up":
-			class, text = m.Class("k-up"), "up"
-		case "down":
-			class, text = m.Class("k-down"), "down"
-		case "maintenance":
-			class, text = m.Class("k-maint"), "maintenance"
-		}
-		items = append(items, m.El("span", m.El("i", class, m.Attr("aria-hidden", "true")), m.Text(text)))
-	}
-	return m.El("p", items...)
 }
 
 // boundsOf are the bounds of a histogram's buckets.

@@ -21,14 +21,15 @@ type Row struct {
 	Category string
 	Purpose  string
 	Figures  []report.Figure
+	Explains []string // why each has its form; "" where there is nothing to explain
 }
 
 // Rows joins figures of the same window and series, newest window first.
-func Rows[T any](all []T, of func(T) (f report.Figure, category, purpose string)) []Row {
+func Rows[T any](all []T, of func(T) (f report.Figure, category, purpose, explain string)) []Row {
 	index := map[string]int{}
 	var out []Row
 	for _, x := range all {
-		f, category, purpose := of(x)
+		f, category, purpose, explain := of(x)
 		k := f.Measure + "\x00" + f.Hash + "\x00" + f.Grain.String() + "\x00" + report.StartString(f.Grain, f.Start) + "\x00" + DimsText(f.Dims)
 		i, ok := index[k]
 		if !ok {
@@ -36,7 +37,7 @@ func Rows[T any](all []T, of func(T) (f report.Figure, category, purpose string)
 			index[k] = i
 			out = append(out, Row{Measure: f.Measure, Grain: f.Grain, Start: f.Start, Dims: f.Dims, Category: category, Purpose: purpose})
 		}
-		out[i].Figures = append(out[i].Figures, f)
+		out[i].Figures, out[i].Explains = append(out[i].Figures, f), append(out[i].Explains, explain)
 	}
 	slices.SortStableFunc(out, func(a, b Row) int { return int(sign(b.When() - a.When())) })
 	return out
@@ -88,6 +89,26 @@ func (r Row) Told() m.Node {
 	return m.Group(parts...)
 }
 
+// Why opens to how each figure of the row got its form.
+func (r Row) Why() m.Node {
+	var lines []m.Item
+	for i, e := range r.Explains {
+		if e == "" {
+			continue
+		}
+		word := strings.TrimSpace(FieldWord(r.Figures[i].Field))
+		if word == "" || len(r.Figures) == 1 {
+			lines = append(lines, m.El("p", m.Text(Sentence(e))))
+			continue
+		}
+		lines = append(lines, m.El("p", m.El("b", m.Text(word)), m.Text(": "+Sentence(e))))
+	}
+	if len(lines) == 0 {
+		return m.Group()
+	}
+	return m.El("details", append([]m.Item{m.Class("why"), m.El("summary", m.Text("why this form"))}, lines...)...)
+}
+
 // Told is a figure as the vendor will see it.
 func Told(f report.Figure, named bool) m.Node {
 	name := ""
@@ -103,6 +124,8 @@ func Told(f report.Figure, named bool) m.Node {
 		return m.Text(name + "(" + Bytes(int64(len(f.Blob))) + ")")
 	case f.Text != "":
 		return m.Text(name + f.Text)
+	case f.Form == report.Noised:
+		return m.Group(m.Text(name), Noised(f.Lo))
 	case f.Form == report.Band || f.Form == report.Implied || f.Form == report.Share:
 		return m.Group(m.Text(name), Interval(f.Lo, f.Hi, func(v float64) string { return FieldAmount(f.Field, v) }, f.Form.String()))
 	}
@@ -122,6 +145,19 @@ func RangeText(lo, hi float64, write func(float64) string) string {
 		return write(lo)
 	}
 	return write(lo) + "–" + write(hi)
+}
+
+// Noised is a figure with noise.
+func Noised(v float64) m.Node {
+	return m.El("span", m.Class("int"), m.Text("≈ "+Amount(v)), m.El("em", m.Text("with noise")))
+}
+
+// Withheld is a figure that is not told, with the reason in plain words on hover; pages also write the reason out.
+func Withheld(why string) m.Node {
+	if why == "" {
+		return Hatched("withheld")
+	}
+	return m.El("span", m.Class("hatch"), m.Attr("title", Sentence(why)), m.Text("withheld"))
 }
 
 func Hatched(word string) m.Node { return m.El("span", m.Class("hatch"), m.Text(word)) }
@@ -165,7 +201,9 @@ func Tally(figures []report.Figure) string {
 		}
 	}
 	put(n[report.Exact], "exact", "exact")
-	put(n[report.Band]+n[report.Share]+n[report.Implied], "band", "bands")
+	put(n[report.Band], "band", "bands")
+	put(n[report.Share], "share", "shares")
+	put(n[report.Implied], "implied", "implied")
 	put(n[report.Noised], "with noise", "with noise")
 	put(n[report.Suppressed], "withheld", "withheld")
 	put(n[report.Unknown], "unknown", "unknown")
@@ -176,7 +214,7 @@ func Tally(figures []report.Figure) string {
 func FigureTable(rs []Row, last string) m.Node {
 	out := make([]m.Item, 0, len(rs))
 	for _, r := range rs {
-		cells := []m.Item{m.El("td", r.Name()), m.El("td", m.Class("nowrap"), Window(r.Grain, r.Start)), m.El("td", r.Told())}
+		cells := []m.Item{m.El("td", r.Name()), m.El("td", m.Class("nowrap"), Window(r.Grain, r.Start)), m.El("td", r.Told(), r.Why())}
 		if last == "purpose" {
 			cells = append(cells, m.El("td", m.Class("note"), m.Text(r.Purpose)))
 		}

@@ -54,6 +54,9 @@ func TestWords(t *testing.T) {
 			t.Errorf("no words for %s", l)
 		}
 	}
+	if PoolText(exchange.Off) == "" || !strings.Contains(PoolText(exchange.Strict), "ε = 4") || !strings.Contains(CategoryText("pool"), "at least 100 other customers") {
+		t.Error("the pool is not said plainly")
+	}
 	for _, r := range ReasonOrder() {
 		if ReasonText(r) == "" {
 			t.Errorf("no words for %s", r)
@@ -65,15 +68,16 @@ func TestWords(t *testing.T) {
 func TestAFigureIsNeverToldAsMoreThanItIs(t *testing.T) {
 	for want, f := range map[string]report.Figure{
 		`38`: {Field: report.Value, Form: report.Exact, Lo: 38, Hi: 38},
-		`<span class="int">10–14<em>band</em></span>`:  {Field: report.Value, Form: report.Band, Lo: 10, Hi: 14},
-		`<span class="int">≥ 43<em>band</em></span>`:   {Field: report.Value, Form: report.Band, Lo: 43, Hi: math.Inf(1)},
-		`<span class="int">5–9<em>implied</em></span>`: {Field: report.Value, Form: report.Implied, Lo: 5, Hi: 9},
-		`<span class="int">20–39<em>share</em></span>`: {Field: report.Value, Form: report.Share, Lo: 20, Hi: 39},
-		`<span class="hatch">withheld</span>`:          {Field: report.Value, Form: report.Suppressed},
-		`<span class="unknown">unknown</span>`:         {Field: report.Value, Form: report.Unknown},
-		`linux`:                                        {Field: report.Value, Form: report.Exact, Text: "linux"},
-		`(84 bytes)`:                                   {Field: report.Sketch, Form: report.Exact, Blob: make([]byte, 84)},
-		`23 h 59 min`:                                  {Field: report.Up, Form: report.Exact, Lo: 86340, Hi: 86340},
+		`<span class="int">10–14<em>band</em></span>`:      {Field: report.Value, Form: report.Band, Lo: 10, Hi: 14},
+		`<span class="int">≥ 43<em>band</em></span>`:       {Field: report.Value, Form: report.Band, Lo: 43, Hi: math.Inf(1)},
+		`<span class="int">5–9<em>implied</em></span>`:     {Field: report.Value, Form: report.Implied, Lo: 5, Hi: 9},
+		`<span class="int">20–39<em>share</em></span>`:     {Field: report.Value, Form: report.Share, Lo: 20, Hi: 39},
+		`<span class="int">≈ −2<em>with noise</em></span>`: {Field: report.Value, Form: report.Noised, Lo: -2, Hi: -2},
+		`<span class="hatch">withheld</span>`:              {Field: report.Value, Form: report.Suppressed},
+		`<span class="unknown">unknown</span>`:             {Field: report.Value, Form: report.Unknown},
+		`linux`:                                            {Field: report.Value, Form: report.Exact, Text: "linux"},
+		`(84 bytes)`:                                       {Field: report.Sketch, Form: report.Exact, Blob: make([]byte, 84)},
+		`23 h 59 min`:                                      {Field: report.Up, Form: report.Exact, Lo: 86340, Hi: 86340},
 	} {
 		same(t, f.Form.String(), string(m.Render(Told(f, false))), want)
 	}
@@ -87,13 +91,14 @@ func TestFiguresOfAWindowAreOneRow(t *testing.T) {
 		{Measure: "web", Field: report.Down, Grain: report.Day, Start: 11, Form: report.Suppressed},
 		{Measure: "web", Field: report.Up, Grain: report.Hour, Start: 12 * 86400, Form: report.Exact},
 	}
-	rs := Rows(fs, func(f report.Figure) (report.Figure, string, string) { return f, "sla", "why" })
+	rs := Rows(fs, func(f report.Figure) (report.Figure, string, string, string) { return f, "sla", "why", "" })
 	if len(rs) != 3 || rs[0].Grain != report.Hour || rs[1].Start != 11 || len(rs[2].Figures) != 2 {
 		t.Fatalf("rows %+v", rs)
 	}
 	same(t, "exact", string(m.Render(rs[2].Told())), "up 24 h · down 0 s")
 	same(t, "withheld", string(m.Render(rs[1].Told())), `<span class="hatch">withheld</span>`)
 	same(t, "tally", Tally(fs), "3 exact, 2 withheld")
+	same(t, "forms are told apart", Tally([]report.Figure{{Form: report.Band}, {Form: report.Share}, {Form: report.Share}, {Form: report.Implied}, {Form: report.Noised}}), "1 band, 2 shares, 1 implied, 1 with noise")
 }
 
 func TestPagesLinkBothWays(t *testing.T) {

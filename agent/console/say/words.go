@@ -188,6 +188,9 @@ func WindowText(g report.Grain, start int64) string {
 	return d.Format("Mon 2 Jan 2006")
 }
 
+// DayText is the day a window begins.
+func DayText(start int64) string { return time.Unix(start*86400, 0).UTC().Format("2 Jan 2006") }
+
 // GrainWord is a grain as a word of the page.
 func GrainWord(g string) string {
 	switch g {
@@ -238,6 +241,8 @@ func CategoryName(c string) string {
 		return "Service level"
 	case "usage":
 		return "Usage"
+	case "pool":
+		return "Pool"
 	}
 	return c
 }
@@ -251,8 +256,18 @@ func CategoryText(c string) string {
 		return "Whether the service works as promised: checks, response times, errors."
 	case "usage":
 		return "How the product is used: how many people, how much work."
+	case "pool":
+		return "Every 12 weeks, counts with noise are added to those of at least 100 other customers. Yours are never shown alone, whatever the size of your site; for small sites it is the only way to be heard at all. You decide on it apart from the other categories."
 	}
 	return ""
+}
+
+// PoolText says what joining the pool means, and what it costs.
+func PoolText(l exchange.Level) string {
+	if l == exchange.Strict {
+		return "Joined. Counts of people leave once every 12 weeks, each with random noise that is drawn once and kept. The budget is ε = 4 for a person and 12 weeks, over at most two measures: whatever is known besides, they can better the odds of a guess about one person at most e⁴ ≈ 55 times. That is the worst case of somebody who reads your noised figures alone; the vendor may show only sums over at least 100 customers, with error bars."
+	}
+	return "Not joined. Nothing leaves for the pool."
 }
 
 // LevelText says what a level means for a category; people says whether it holds figures about
@@ -263,11 +278,16 @@ func LevelText(l exchange.Level, people bool) string {
 		return "Not even collected. What waits to be sent is deleted. If you switch it on later, history begins again."
 	case exchange.Local:
 		return "Measured and shown on these pages. Never sent."
+	case exchange.Strict:
+		if !people {
+			return "The same as aggregate: nothing in this category is about people."
+		}
+		return "Only from 50 people on: counts of people are sent with random noise, drawn once and never again, so that a guess about a particular person gets hardly better by them, whatever else is known; what that costs (ε) is written on the ledger. The figures are a few people too high or too low, and small ones tell little. At a smaller site nothing about people is sent. Machines and traffic are sent as they are."
 	case exchange.Aggregate:
 		if !people {
 			return "The figures about machines and traffic below are sent as they are. Nothing here is about people."
 		}
-		return "About people, only a range for the site's weekly number of active people is sent, never a small number; everything else about people is sent as “withheld”. Figures about machines and traffic are sent as they are."
+		return "About people, only ranges and shares are sent, cut so wide that no single person can be told, for fixed blocks of 4 and 12 weeks and, for the site's totals, for weeks; what cannot be cut wide enough is sent as “withheld”. Nothing about people is sent from a site with fewer than 9. Machines and traffic are sent as they are."
 	case exchange.Totals:
 		if !people {
 			return "The same as aggregate: nothing in this category is about people."
