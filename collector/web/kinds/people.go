@@ -302,7 +302,10 @@ func (s *set) seats() View {
 		t.Rows = append(t.Rows, []Cell{text(r.name), bar(r.p, most), fig(r.p), percentCell(seatShare(r.p, bought))})
 	}
 	used := seatShare(active, bought)
-	v := View{Tables: []Table{t}, Facts: []Fact{{"Used", percent(used), "active ÷ purchased"}, {"Purchased", words.Figure(bought), ""}, {"Days at the cap", words.Figure(s.at(now, report.AtCap)), "of 28: the peak reached what was purchased"}}}
+	v := View{Tables: []Table{t}, Facts: []Fact{{"Used", percent(used), "active ÷ purchased"}, {"Purchased", words.Figure(bought), ""}}}
+	if full := s.at(now, report.AtCap); full.Form != report.Unknown {
+		v.Facts = append(v.Facts, Fact{"Days at the cap", words.Figure(full), "of 28: the peak reached what was purchased"})
+	}
 	switch {
 	case !used.Told():
 	case used.Lo > 1:

@@ -115,7 +115,7 @@ func (s *set) adoption() View {
 		uses = 2
 	}
 	v := View{Facts: []Fact{{"Eligible", words.Figure(eligible), s.window(now)}}}
-	t := Table{Title: "Adoption ladder", Heads: heads("Feature", "", "", "#People", "#Of the eligible"),
+	t := Table{Title: "Adoption ladder", Heads: heads("Feature", "Rung", "", "#People", "#Of the eligible"),
 		Note: "tried: at least one use; adopted: at least " + words.Plural(uses, "use") + " on two days; habitual: in three of the four weeks. Each holds the next."}
 	rungs := []report.Field{report.Tried, report.Adopted, report.Habitual}
 	h := Table{Title: "Tried, by window", Behind: true, Heads: heads("Window", "#Eligible")}
@@ -123,11 +123,11 @@ func (s *set) adoption() View {
 		h.Heads = append(h.Heads, Head{words.Label(f.ID), true})
 		for i, rung := range rungs {
 			p := s.at(now, rung, "feature", f.ID)
-			name := ""
-			if i == 0 {
-				name = words.Label(f.ID)
+			name := text(words.Label(f.ID))
+			if i > 0 { // said once; heard each time
+				name.HTML = `<span class="sr">` + name.HTML + `</span>`
 			}
-			t.Rows = append(t.Rows, []Cell{text(name), text(rung.String()), bar(p, top(eligible)), fig(p), percentCell(share(p, eligible))})
+			t.Rows = append(t.Rows, []Cell{name, text(rung.String()), bar(p, top(eligible)), fig(p), percentCell(share(p, eligible))})
 		}
 	}
 	for _, start := range s.recent(26) {

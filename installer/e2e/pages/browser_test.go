@@ -152,11 +152,25 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 func TestPagesInChromium(t *testing.T) {
 	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
 	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
+	walk(t, newSite(t, &seed.Config{}), string(axe), append(shown(), "/nowhere", "/login/"+strings.Repeat("A", 43)))
+}
+
+// TestKindsInChromium does the same for what is drawn of each kind, and for many accounts.
+func TestKindsInChromium(t *testing.T) {
+	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
+	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
+	at := func(i int, m string) string { return "/accounts/" + seed.Key(i) + "?m=" + m }
+	walk(t, newKinds(t, seed.Config{}), string(axe), []string{at(5, "people"), at(1, "habit"), at(1, "kept"), at(13, "sending"), at(2, "parts"), at(1, "seats"), at(7, "next"), at(0, "test_by_site"), at(0, "moved"), at(3, "flow"), at(4, "flow"),
+		"/measures/habit?by=industry", "/pool", "/answers"})
+}
+
+// walk looks at each address, wide and light, narrow and dark.
+func walk(t *testing.T, s *site, axe string, addresses []string) {
+	t.Helper()
 	ctx := browser(t)
-	s := newSite(t, &seed.Config{})
 	w := watch(t, ctx, s.URL)
 	signIn(t, ctx, s, "root", access.Admin)
-	for _, a := range append(shown(), "/nowhere", "/login/"+strings.Repeat("A", 43)) {
+	for _, a := range addresses {
 		for _, v := range []struct {
 			width  int64
 			scheme string
@@ -184,7 +198,7 @@ func TestPagesInChromium(t *testing.T) {
 					t.Error(b)
 				}
 				// axe goes in by the debugger, past the page's own policy.
-				for _, f := range violations(t, ctx, string(axe)) {
+				for _, f := range violations(t, ctx, axe) {
 					t.Error(f)
 				}
 				w.take()

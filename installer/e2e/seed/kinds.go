@@ -117,9 +117,7 @@ func (f *seeder) everyKind(i, n int) []store.Cell {
 			m.cohort(start, end)
 		}
 	}
-	for d := int64(1); d <= 20; d++ {
-		m.plain("first_sent", report.Value, report.Day, report.CivilDay(f.end(i), time.UTC)-d, float64(i%5), nil)
-	}
+	m.plain("first_sent", report.Value, report.Change, f.end(i).AddDate(-1, 0, i%9).Unix(), float64(i%5), nil)
 	for w := int64(1); w <= 60; w++ {
 		start := report.CivilStart(report.Week, report.CivilDay(f.end(i), time.UTC)) - 7*w
 		m.put("people", report.Value, report.Week, start, m.group*(0.6+0.1*math.Sin(float64(w)/6)))
