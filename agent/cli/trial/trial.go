@@ -118,7 +118,8 @@ func (s *Share) add(f Figure) {
 }
 
 // counts reports whether a figure is one that might leave: a count of people in a window that leaves, and not one that
-// stays because another says the same, because its role counts under another, or by its kind. Sums about people stay.
+// stays because another says the same, because its role counts under another, or by its kind. Sums about people stay, and
+// signals of change are made of what was told.
 func counts(c *catalog.Catalog, f Figure) bool {
 	m, _ := c.Measure(f.Measure)
 	switch f.Reason {
@@ -129,7 +130,7 @@ func counts(c *catalog.Catalog, f Figure) bool {
 		return false
 	}
 	switch m.Kind {
-	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:
+	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO, catalog.Shift, catalog.Environment:
 		return false
 	}
 	return f.Field != report.Purchased && f.Field != report.Assigned && f.Field != report.Workdays
