@@ -78,6 +78,33 @@ func growing(t testing.TB) string {
 	return path
 }
 
+// said is a line of a change or an environment.
+type said struct {
+	Start string
+	Value struct {
+		Value, Direction, Size, Confidence, Since string
+		Level                                     []*float64
+		Evidence                                  map[string]string
+	}
+}
+
+func (a *Agent) statements(t *testing.T, id, grain string, exact bool) map[string]said {
+	t.Helper()
+	raw, err := a.Query(t.Context(), control.Query{Measure: id, Grain: grain, Exact: exact})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]said{}
+	for _, b := range raw {
+		var l said
+		if err := json.Unmarshal(b, &l); err != nil {
+			t.Fatal(err)
+		}
+		out[l.Start] = l
+	}
+	return out
+}
+
 // TestAChangeLeavesAsAStatement: what is shipped of a change, against what query shows at the site, and against the exact one.
 func TestAChangeLeavesAsAStatement(t *testing.T) {
 	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: []byte(changesCatalog)})
@@ -101,32 +128,9 @@ func TestAChangeLeavesAsAStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	type line struct {
-		Start string
-		Value struct {
-			Value, Direction, Size, Confidence, Since string
-			Level                                     []*float64
-			Evidence                                  map[string]string
-		}
-	}
-	ask := func(id, grain string, exact bool) map[string]line {
-		raw, err := a.Query(t.Context(), control.Query{Measure: id, Grain: grain, Exact: exact})
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := map[string]line{}
-		for _, b := range raw {
-			var l line
-			if err := json.Unmarshal(b, &l); err != nil {
-				t.Fatal(err)
-			}
-			out[l.Start] = l
-		}
-		return out
-	}
-	said, exact := ask("moved", "4w", false), ask("moved", "4w", true)
+	told, exact := a.statements(t, "moved", "4w", false), a.statements(t, "moved", "4w", true)
 	compared := 0
-	for start, l := range said {
+	for start, l := range told {
 		if f, ok := left["moved "+start+" direction"]; ok {
 			compared++
 			if f.Form == report.Exact && f.Text != l.Value.Direction || f.Form == report.Unknown && l.Value.Direction != "unknown" {
@@ -147,19 +151,19 @@ func TestAChangeLeavesAsAStatement(t *testing.T) {
 	if l := exact[newest].Value; l.Direction != "up" || l.Size != "large" || l.Confidence != "high" || l.Since != "2024-11-04" {
 		t.Errorf("exactly: %+v", exact[newest])
 	}
-	if l := said[newest].Value; l.Direction != "up" {
-		t.Errorf("as told: %+v", said[newest])
+	if l := told[newest].Value; l.Direction != "up" {
+		t.Errorf("as told: %+v", told[newest])
 	}
 	if l := exact["2024-10-28"].Value.Evidence; l["bulk_provisioning"] != "yes" || l["burst"] != "no" {
 		t.Errorf("why: %v", exact)
 	}
-	if l := ask("busier", "4w", false)[newest].Value; l.Direction != "up" || l.Confidence != "high" {
+	if l := a.statements(t, "busier", "4w", false)[newest].Value; l.Direction != "up" || l.Confidence != "high" {
 		t.Errorf("traffic is exact: %+v", l)
 	}
-	if len(ask("moved", "week", false)) < 40 {
+	if len(a.statements(t, "moved", "week", false)) < 40 {
 		t.Error("no weeks at the site")
 	}
-	stage := ask("stage", "4w", false)[newest].Value
+	stage := a.statements(t, "stage", "4w", false)[newest].Value
 	if stage.Value != "production" || stage.Evidence["working_week"] != "yes" || stage.Evidence["many_people"] != "yes" {
 		t.Errorf("%+v", stage)
 	}
@@ -252,7 +256,7 @@ func (s *toldSite) week(w int64, v float64) []report.Cell {
 	if err != nil {
 		panic(err)
 	}
-	cells := cellsOf(ruled)
+	cells := egress.Cells(ruled)
 	s.memory.Note(statements.Window{Catalog: s.c, Measure: i, Grain: report.Week, Start: start, Cells: cells, Left: leave})
 	s.told, s.values, s.end = append(s.told, cells...), append(s.values, v), start+7
 	return cells

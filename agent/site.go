@@ -191,7 +191,7 @@ func (a *Agent) closed(w *measure.Window) {
 	if !leave {
 		return
 	}
-	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, cellsOf(cells))
+	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, egress.Cells(cells))
 }
 
 // judges reports whether the gate judges here. From a recording that is not enrolled nothing can leave, and judging

@@ -1,10 +1,7 @@
 package signals
 
-// Shares of the people there that count as many, and as few.
-const (
-	many = 0.25
-	few  = 0.10
-)
+// many is the share of the people there that counts as many.
+const many = 0.25
 
 // Facts are the figures told of a block of four weeks that can say why people moved. What was not told
 // has Known false.

@@ -72,21 +72,7 @@ func (m *Memory) Lines(c *catalog.Catalog, q Ask, working [7]bool) ([]json.RawMe
 	return out, nil
 }
 
-// Blocks makes the statements of all blocks that a memory filled with exact figures has, for a question that may see them.
-func (m *Memory) Blocks(c *catalog.Catalog, measure int, last int64, working [7]bool) {
-	ms := &c.Measures[measure]
-	for _, in := range m.inputs(c) {
-		if in.measure != measure {
-			continue
-		}
-		if start, ok := m.first(c, in); ok {
-			for ; start+block-1 <= last; start += block {
-				m.said[ms.HashString()] = append(m.said[ms.HashString()], m.statement(c, in, report.Block4w, start, working, nil))
-			}
-		}
-	}
-}
-
+// weekly are the statements that would have been made at the end of each of the newest weeks.
 func (m *Memory) weekly(c *catalog.Catalog, measure int, working [7]bool) (out []Statement) {
 	for _, in := range m.inputs(c) {
 		if in.measure != measure {
