@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/fieldpost/fieldpost/agent/consent"
 	"github.com/fieldpost/fieldpost/agent/consent/words"
@@ -19,7 +18,6 @@ import (
 	"github.com/fieldpost/fieldpost/agent/outbox"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/batch"
-	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -34,28 +32,9 @@ func (a *Agent) Query(ctx context.Context, q control.Query) ([]json.RawMessage, 
 	a.mu.Lock()
 	c := a.current
 	a.mu.Unlock()
-	if c == nil {
-		return nil, refuse("catalog_missing", "there is no catalog yet, so nothing is measured", "fieldpost-agent enroll, or replay --catalog FILE", 1)
-	}
-	m, i := c.Measure(q.Measure)
-	if m == nil {
-		ids := []string{}
-		for i := range c.Measures {
-			ids = append(ids, c.Measures[i].ID)
-		}
-		hint := "fieldpost-agent catalog"
-		if near := catalog.Nearest(q.Measure, ids); near != "" {
-			hint = "--measure " + near
-		}
-		return nil, refuse("measure_unknown", fmt.Sprintf("there is no measure %q", q.Measure), hint, 2)
-	}
-	g, err := report.ParseGrain(q.Grain)
-	if err != nil || !m.HasGrain(g) {
-		names := []string{}
-		for _, g := range m.Grains() {
-			names = append(names, g.String())
-		}
-		return nil, refuse("grain_unknown", fmt.Sprintf("%s has no grain %q", m.ID, q.Grain), "--grain "+strings.Join(names, ", "), 2)
+	m, i, g, err := shown.Find(c, q)
+	if err != nil {
+		return nil, err
 	}
 	if q.Exact {
 		if err := a.allowExact(ctx, q); err != nil {

@@ -34,7 +34,7 @@ func Wipe(ctx context.Context, cfg Config, o control.WipeOrder) (w control.Wiped
 	if err != nil {
 		return w, stateError(dir, err)
 	}
-	return a.wiped(order, false), nil
+	return wipe.Told(order, false, a.cfg.Settings.SiteKeyFile), nil
 }
 
 // Wipe begins to delete the state of a running agent: its key is gone when Wipe returns. The agent stops then
@@ -52,7 +52,7 @@ func (a *Agent) Wipe(_ context.Context, o control.WipeOrder) (control.Wiped, err
 	if halt != nil {
 		halt(errWiped)
 	}
-	return a.wiped(order, true), nil
+	return wipe.Told(order, true, a.cfg.Settings.SiteKeyFile), nil
 }
 
 // wipe is what a wipe of this state needs.
@@ -64,24 +64,6 @@ func (a *Agent) wipe() wipe.Config {
 			_, err := vault.Open(key)
 			return keyError(a.cfg, err)
 		}}
-}
-
-// wiped is what a wipe does, in the words of its answer.
-func (a *Agent) wiped(o wipe.Order, pending bool) control.Wiped {
-	out := control.Wiped{Pending: pending, Gone: append([]string{"site key"}, wipe.Measured()...)}
-	sort := func(keep bool, names ...string) {
-		if keep {
-			out.Kept = append(out.Kept, names...)
-		} else {
-			out.Gone = append(out.Gone, names...)
-		}
-	}
-	sort(o.KeepEnrolment, "identity", "enrolment", "catalogs", "consent")
-	sort(!o.Ledger, "ledger")
-	if a.cfg.Settings.SiteKeyFile != "" {
-		out.Kept = append(out.Kept, a.cfg.Settings.SiteKeyFile)
-	}
-	return out
 }
 
 // noteWipe notes a wipe on the ledger, once.
