@@ -36,7 +36,18 @@ func (f figure) value(tip string) chart.Value {
 	return chart.Value{Form: f.form, Lo: f.lo, Hi: f.hi, Tip: tip}
 }
 
-func exactly(v float64) figure { return figure{form: chart.Exact, lo: v, hi: v} }
+// mostFigure bounds what is drawn: sums of larger numbers lose their units, and no site has so many of anything.
+const mostFigure = 1e15
+
+func exactly(v float64) figure { return figure{form: chart.Exact, lo: v, hi: v}.sound() }
+
+// sound is the figure, or unknown where its ends make no sense.
+func (f figure) sound() figure {
+	if math.Abs(f.lo) > mostFigure || !math.IsInf(f.hi, 1) && (f.hi < f.lo || f.hi > mostFigure) || math.IsNaN(f.lo+f.hi) {
+		return figure{}
+	}
+	return f
+}
 
 // several says that lines of the kind hold several figures, each with a form of its own.
 func several(kind string) bool {
@@ -78,7 +89,7 @@ func formed(form string, lo, hi *float64, why string) figure {
 	default:
 		f.hi = f.lo
 	}
-	return f
+	return f.sound()
 }
 
 func key(field string, dims map[string]string) string { return field + "|" + say.DimsText(dims) }
