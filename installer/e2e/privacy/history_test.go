@@ -36,17 +36,20 @@ type site struct {
 	measures        []bool  // of the product's catalog, which are asked for
 	traffic         bool    // counts of events are asked for as traffic, not about people
 	usage, sla, inv string  // levels
+	pool            string  // off or strict
+	early           bool    // the decision holds from the beginning of the history
 	people          int     // how many the customer names; 0: none
 }
 
 func drawSite(r *rapid.T) site {
-	level := rapid.SampledFrom([]string{"off", "local", "aggregate", "totals"})
+	level := rapid.SampledFrom([]string{"off", "local", "strict", "aggregate", "totals"})
 	return site{
 		seed: rapid.Uint64().Draw(r, "seed"), users: rapid.IntRange(1, 60).Draw(r, "users"), weeks: rapid.IntRange(2, 14).Draw(r, "weeks"),
 		activity: rapid.SampledFrom([]float64{0.05, 0.3, 0.9}).Draw(r, "activity"),
 		measures: rapid.SliceOfN(rapid.Bool(), 30, 30).Draw(r, "measures"), traffic: rapid.Bool().Draw(r, "traffic"),
 		usage: level.Draw(r, "usage"), sla: level.Draw(r, "sla"), inv: level.Draw(r, "inventory"),
 		people: rapid.SampledFrom([]int{0, 0, 8, 12, 60}).Draw(r, "people"),
+		pool:   rapid.SampledFrom([]string{"off", "strict"}).Draw(r, "pool"),
 	}
 }
 

@@ -13,8 +13,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A history takes a quarter of a second; more of them: -rapid.checks=1000.
-	if err := flag.Set("rapid.checks", "20"); err != nil {
+	// A history takes a second; more of them: -rapid.checks=1000.
+	if err := flag.Set("rapid.checks", "4"); err != nil {
+		panic(err)
+	}
+	if err := flag.Set("rapid.shrinktime", "5s"); err != nil {
 		panic(err)
 	}
 	os.Exit(harness.Main(m, "fieldpost-agent", "fieldpost-collector"))

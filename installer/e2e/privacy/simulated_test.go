@@ -1,12 +1,16 @@
 package privacy
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fieldpost/fieldpost/agent"
@@ -50,10 +54,7 @@ type left struct {
 // replay feeds files to the state and says what has left it by then.
 func replay(tb testing.TB, state string, o agent.ReplayOptions, then func(context.Context, *agent.Agent)) left {
 	tb.Helper()
-	a, err := agent.Open(config(tb, state))
-	if err != nil {
-		tb.Fatal(err)
-	}
+	a := openWithNoise(tb, state)
 	defer func() {
 		if err := a.Close(); err != nil {
 			tb.Error(err)
@@ -67,6 +68,32 @@ func replay(tb testing.TB, state string, o agent.ReplayOptions, then func(contex
 		then(ctx, a)
 	}
 	return leftOf(tb, a, state)
+}
+
+// openWithNoise opens an agent whose noise is the same each time: what keeps a source of random bytes from when it is
+// opened keeps this one.
+func openWithNoise(tb testing.TB, state string) *agent.Agent {
+	tb.Helper()
+	chance := rand.Reader
+	defer func() { rand.Reader = chance }()
+	rand.Reader = &sameBytes{from: mathrand.NewChaCha8([32]byte{7})}
+	a, err := agent.Open(config(tb, state))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return a
+}
+
+// sameBytes are random bytes that are the same in each run.
+type sameBytes struct {
+	mu   sync.Mutex
+	from *mathrand.ChaCha8
+}
+
+func (s *sameBytes) Read(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.from.Read(b)
 }
 
 func leftOf(tb testing.TB, a *agent.Agent, state string) (l left) {
@@ -145,10 +172,14 @@ func clone(tb testing.TB, state string) string {
 }
 
 func decision(s site) *control.Decision {
-	return &control.Decision{
-		Levels: map[string]exchange.Level{"usage": exchange.Level(s.usage), "sla": exchange.Level(s.sla), "inventory": exchange.Level(s.inv)},
+	d := &control.Decision{
+		Levels: map[string]exchange.Level{"usage": exchange.Level(s.usage), "sla": exchange.Level(s.sla), "inventory": exchange.Level(s.inv), "pool": cmp.Or(exchange.Level(s.pool), exchange.Off)},
 		Accept: true, By: "j.d.", People: s.people,
 	}
+	if s.early {
+		d.From = new(begin.AddDate(0, 0, -1)) // midnight at the site is before that of UTC
+	}
+	return d
 }
 
 func lines(list []string) string { return strings.Join(list, "\n") }
