@@ -45,7 +45,9 @@ func must(t *testing.T, s string, want ...string) {
 	}
 }
 
-func book(ms catalog.Measure) *catalog.Catalog { return &catalog.Catalog{Measures: []catalog.Measure{ms}} }
+func book(ms catalog.Measure) *catalog.Catalog {
+	return &catalog.Catalog{Measures: []catalog.Measure{ms}}
+}
 
 // TestRetentionIsATriangle: what has not closed is empty, what is withheld hatched with its reason, what nobody
 // told grey; shares are intervals of intervals.
