@@ -240,15 +240,21 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 	} else {
 		d.Reading = accounts.Read(nil, st)
 	}
+	d.lines(q, week, line, func(m *catalog.Measure, f report.Field) []store.Period { return by[series{m.ID, f, store.Weekly}] })
+	return nil
+}
+
+// lines are all other figures of the account: service levels, and one line for each field.
+func (d *accountPage) lines(q *request, week int64, line func(*catalog.Measure, report.Field) (report.Grain, []store.Period), weekly func(*catalog.Measure, report.Field) []store.Period) {
 	if d.Catalog == nil {
-		return nil
+		return
 	}
 	for i := range d.Catalog.Measures {
 		m := &d.Catalog.Measures[i]
 		if sla.Is(m.Kind) {
 			var ps []store.Period
 			for _, f := range sla.Fields(m.Kind) {
-				ps = append(ps, by[series{m.ID, f, store.Weekly}]...)
+				ps = append(ps, weekly(m, f)...)
 			}
 			if len(ps) > 0 {
 				d.Levels = append(d.Levels, level(m, ps, week))
@@ -270,7 +276,6 @@ func (h *Handler) story(q *request, d *accountPage, installs []store.Installatio
 				Href: q.with("m", m.ID, "field", f.String())})
 		}
 	}
-	return nil
 }
 
 func (d *accountPage) tell(points []accounts.Point, f report.Field) {

@@ -145,45 +145,6 @@ func clip(s string) string {
 	return s
 }
 
-// fits reports whether an account passes a filter: numbers compare as numbers, the rest as text.
-func fits(a *store.AccountRow, f store.Filter) bool {
-	if f.Attribute == "environment" {
-		return slices.ContainsFunc(a.Environments, func(e string) bool { return compare(e, f) })
-	}
-	v, ok := a.Attributes[f.Attribute]
-	switch f.Attribute {
-	case "key":
-		v, ok = a.Key, true
-	case "name":
-		v, ok = a.Name, true
-	}
-	return ok && compare(v, f)
-}
-
-func compare(v string, f store.Filter) bool {
-	c := compareValues(v, f.Value)
-	switch f.Op {
-	case store.NotEqual:
-		return c != 0
-	case store.AtLeast:
-		return c >= 0
-	case store.AtMost:
-		return c <= 0
-	case store.Contains:
-		return strings.Contains(strings.ToLower(v), strings.ToLower(f.Value))
-	}
-	return c == 0
-}
-
-func compareValues(a, b string) int {
-	x, e1 := strconv.ParseFloat(a, 64)
-	y, e2 := strconv.ParseFloat(b, 64)
-	if e1 == nil && e2 == nil {
-		return cmp.Compare(x, y)
-	}
-	return strings.Compare(strings.ToLower(a), strings.ToLower(b))
-}
-
 // columns are those chosen, else the first three attributes that most accounts have.
 func (d *accountsPage) columns(q *request) {
 	for _, c := range q.r.URL.Query()["col"] {
@@ -215,7 +176,7 @@ func (d *accountsPage) fill(q *request, filters []store.Filter) {
 		fit := (search == "" || strings.Contains(strings.ToLower(r.Name), search) || strings.Contains(strings.ToLower(r.Key), search)) &&
 			(d.Word == "" || d.Word == string(r.Reading.Word))
 		for _, f := range filters {
-			fit = fit && fits(&r.AccountRow, f)
+			fit = fit && board.Fits(&r.AccountRow, f)
 		}
 		if !fit && !pinned {
 			continue
@@ -291,7 +252,7 @@ func (d *accountsPage) order(list []listRow) {
 			if okA != okB {
 				return map[bool]int{true: -1, false: 1}[okA]
 			}
-			c = sign * compareValues(x, y)
+			c = sign * board.CompareValues(x, y)
 		default:
 			c = sign * by(&a, &b)
 		}

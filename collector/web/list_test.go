@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/web/board"
 )
 
 func TestFiltersCompareNumbersAsNumbers(t *testing.T) {
@@ -14,7 +15,7 @@ func TestFiltersCompareNumbersAsNumbers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fits(a, f[0]); got != want {
+		if got := board.Fits(a, f[0]); got != want {
 			t.Errorf("%s: %v", text, got)
 		}
 	}

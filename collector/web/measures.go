@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/fieldpost/fieldpost/collector/web/board"
 	"github.com/fieldpost/fieldpost/collector/web/chart"
 	"github.com/fieldpost/fieldpost/collector/web/kinds"
+	"github.com/fieldpost/fieldpost/collector/web/many"
 	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -103,7 +103,7 @@ type measurePage struct {
 	Joined     string
 	Grain      string // of the chart, in words
 	Windows    string // what a table row is
-	Segments   segmentsPart
+	Segments   many.Segments
 }
 
 func (h *Handler) measure(q *request) error {
@@ -175,71 +175,10 @@ func (h *Handler) fleetLine(q *request, d *measurePage) error {
 	d.Field = board.ListField(d.Measure).String()
 	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=%s&fleet=true&measure=%s&field=%s", s.Grain, d.ID, d.Field)
 	d.List = "/accounts?m=" + d.ID + "&sort=figure&desc=1"
-	return h.segments(q, d, s)
-}
-
-// segmentsPart groups the accounts of a measure by one imported trait.
-type segmentsPart struct {
-	By     string
-	Traits []store.Attribute
-	List   []segmentRow
-	All    segmentRow
-	Most   float64
-	Window string
-	CSV    string
-}
-
-type segmentRow struct {
-	accounts.Segment
-	Sum, Without accounts.Point
-	Dots         template.HTML
-	Href         string
-	Share        template.HTML // of the largest account in the sum
-}
-
-func (h *Handler) segments(q *request, d *measurePage, s *board.Snapshot) error {
-	p := &d.Segments
-	var err error
-	if p.Traits, err = h.c.Accounts.Attributes(q.ctx); err != nil {
+	traits, err := h.c.Accounts.Attributes(q.ctx)
+	if err != nil {
 		return err
 	}
-	p.By, p.Window = q.get("by"), s.Window()
-	if !slices.ContainsFunc(p.Traits, func(a store.Attribute) bool { return a.Name == p.By }) {
-		p.By = ""
-	}
-	members := make([]accounts.Member, len(s.Rows))
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		members[i] = accounts.Member{Key: r.Key, Name: r.Name, Trait: r.Attributes[p.By], Point: r.Now}
-		if r.Now.Told() {
-			p.Most = max(p.Most, kinds.Top(r.Now))
-		}
-	}
-	list, all := accounts.Segments(members, p.By)
-	p.All = rowOf(all, p.Most, s.Start)
-	if p.By == "" {
-		return nil
-	}
-	for _, g := range list {
-		r := rowOf(g, p.Most, s.Start)
-		if len(g.Filter) > 0 {
-			r.Href = "/accounts?" + url.Values{"m": {d.ID}, "f": g.Filter, "sort": {"figure"}, "desc": {"1"}}.Encode()
-		}
-		p.List = append(p.List, r)
-	}
-	p.CSV = "/api/v1/segments.csv?" + url.Values{"measure": {d.ID}, "field": {d.Field}, "trait": {p.By}, "grain": {s.Grain.String()}, "start": {report.StartString(s.Grain, s.Start)}}.Encode()
+	d.Segments = many.NewSegments(s, traits, q.get("by"), d.Field)
 	return nil
-}
-
-func rowOf(g accounts.Segment, most float64, start int64) segmentRow {
-	r := segmentRow{Segment: g, Sum: words.TallyPoint(start, g.Sum), Without: words.TallyPoint(start, g.Without)}
-	var list []chart.Amount
-	for _, m := range g.Members {
-		list = append(list, chart.Amount{Form: m.Point.Form, Interval: m.Point.Interval})
-	}
-	r.Dots = chart.Dots(list, most)
-	if g.Largest != nil {
-		r.Share = kinds.ShareOf(g.Largest.Point, r.Without)
-	}
-	return r
 }

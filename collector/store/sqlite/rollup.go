@@ -37,7 +37,10 @@ func (a *applying) roll(at place, s seriesInfo, c *store.Cell, zone *time.Locati
 	if !k.grain.Civil() {
 		day = report.CivilDay(time.Unix(c.Start, 0), zone)
 	}
-	for _, p := range periodsOf(k.grain) {
+	for _, p := range [...]report.Grain{store.Weekly, store.Monthly, report.Rolling28, report.Block4w, report.Block12w} {
+		if k.grain != p && (k.grain > report.Day || p > store.Monthly) {
+			continue
+		}
 		k.period, k.start = p, report.CivilStart(p, day)
 		sum := a.periods[k]
 		if sum == nil {
@@ -48,29 +51,18 @@ func (a *applying) roll(at place, s seriesInfo, c *store.Cell, zone *time.Locati
 	}
 }
 
-func periodsOf(g report.Grain) []report.Grain {
-	if g <= report.Day {
-		return []report.Grain{store.Weekly, store.Monthly}
-	}
-	return []report.Grain{g}
-}
-
 func (s *sums) add(c *store.Cell) {
-	switch c.Form {
-	case report.Exact:
-		s.exact++
-	case report.Suppressed:
+	switch f := c.Form; {
+	case f == report.Suppressed:
 		s.suppressed++
 		return
-	case report.Unknown:
+	case f == report.Unknown:
 		s.unknown++
 		return
-	default:
-		if c.Form != report.Noised && c.Lo == c.Hi {
-			s.exact++ // follows from others to the unit
-		} else {
-			s.banded++ // a figure with noise too: see store.Period.Form
-		}
+	case c.Lo == c.Hi && f != report.Noised: // also what follows from others to the unit
+		s.exact++
+	default: // a figure with noise too: see store.Period.Form
+		s.banded++
 	}
 	s.Interval = s.Interval.Add(report.Interval{Lo: c.Lo, Hi: c.Hi})
 }
