@@ -102,7 +102,6 @@ type measurePage struct {
 	Field      string // that the chart draws
 	Joined     string
 	Grain      string // of the chart, in words
-	Windows    string // what a table row is
 	Segments   many.Segments
 }
 
@@ -170,7 +169,7 @@ func (h *Handler) fleetLine(q *request, d *measurePage) error {
 		d.Table = append(d.Table, tableRow{words.Window(s.Grain, s.Line[i].Start), s.Line[i], words.Told(s.Tallies[i], "account")})
 	}
 	slices.Reverse(d.Table)
-	d.Grain, d.Windows = words.Every(s.Grain), "Window"
+	d.Grain = words.Every(s.Grain)
 	d.Chart = chart.Columns(d.Question, ws[first:], int(accounts.Step(s.Grain)), nil)
 	d.Field = board.ListField(d.Measure).String()
 	d.CSV = fmt.Sprintf("/api/v1/periods.csv?grain=%s&fleet=true&measure=%s&field=%s", s.Grain, d.ID, d.Field)
