@@ -38,7 +38,7 @@ func TestCanary(t *testing.T) {
 	a.Must("consent", "set", "usage=totals", "sla=aggregate", "inventory=aggregate", "--people", "40",
 		"--by", c.in("decision: by"), "--ticket", c.in("decision: ticket"), "--countersigned-by", c.in("decision: countersigned"))
 	a.Start()
-	events := c.segment(t, a)
+	events := c.segment(t, a) + c.doors(t, a)
 	samples := c.otlp(t, a)
 	c.refused(t, a)
 	got, _ := a.Received(events, samples)
