@@ -47,7 +47,7 @@ func (d *drawing) adoption(p *Picture, last point, all bool) {
 			x := last.fig(at(rung, "feature", f))
 			rs, fs = append(rs, row{name: rung, f: x, beside: sharing(x, eligible, "")}), append(fs, x)
 		}
-		parts = append(parts, m.El("h3", m.Text(plain(f))), rows(most, rs...))
+		parts = append(parts, m.El("p", m.Class("group"), m.Text(plain(f))), rows(most, rs...))
 	}
 	if len(shown) < len(features) {
 		parts = append(parts, m.El("p", m.Class("note"), m.Text("All "+say.Plural(len(features), "feature", "features")+" are on the measure's own page.")))

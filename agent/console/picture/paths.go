@@ -168,7 +168,7 @@ func (d *drawing) funnel(p *Picture, last point, all bool) {
 		p.Number, p.Note = m.Text(say.Plural(len(d.splits(last.start)), "value", "values")), "entry"
 		var parts []m.Node
 		for _, x := range d.splits(last.start) {
-			parts = append(parts, m.El("h3", m.Text(x.dims)), d.stairs(x, p))
+			parts = append(parts, m.El("p", m.Class("group"), m.Text(x.dims)), d.stairs(x, p))
 		}
 		p.Chart = m.Group(parts...)
 		return

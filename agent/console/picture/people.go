@@ -293,7 +293,7 @@ func (d *drawing) flows(p *Picture, last point) {
 	most := scale(all...)
 	var fs []figure
 	for i, x := range groups {
-		parts = append(parts, m.El("h3", m.Text(x.dims)), rows(most, all[4*i:4*i+4]...))
+		parts = append(parts, m.El("p", m.Class("group"), m.Text(x.dims)), rows(most, all[4*i:4*i+4]...))
 	}
 	for _, r := range all {
 		fs = append(fs, r.f)
