@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure/answer"
+	"github.com/fieldpost/fieldpost/agent/measure/outcome"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
-	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -102,28 +102,6 @@ var (
 type (
 	Stored = pack.Window
 	Pack   = pack.Pack
+	// Accounting says what became of everything that was received.
+	Accounting = outcome.Accounting
 )
-
-// Accounting says what became of run.Everything() that was received. Events.Total() is the number
-// received, always.
-type Accounting struct {
-	Events    record.Counts
-	Samples   record.Counts
-	Skewed    uint64
-	ClockBack uint64
-	// LateFor counts, per measure id, events and samples that found a window of that measure
-	// closed; they are Measured in Events.
-	LateFor map[string]uint64
-	// AliasRefused counts aliases that would have closed a circle, AliasIgnored those of an
-	// unknown previous id; both are Measured in Events.
-	AliasRefused, AliasIgnored uint64
-	// StreamsRefused counts samples of streams beyond the limit; they are OverValue in Samples.
-	StreamsRefused uint64
-	// UsersRefused counts events and identifies of users for whom there was no more room
-	// (people.Limit); their events count under no user.
-	UsersRefused uint64
-	// MatchesRefused counts steps of funnels and transitions that were too many for one user
-	// (path.Most), of the measures that are on; they are Measured in Events.
-	MatchesRefused uint64
-	Since          int64 // unix ns of the first record; 0 when there was none
-}

@@ -3,6 +3,7 @@ package measure
 import (
 	"time"
 
+	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/record"
@@ -108,7 +109,7 @@ func (f *Fold) firsts() {
 			earlier = r.Look(f.w.People, id) || earlier
 		}
 		if earlier {
-			f.learn(r, run.FactValues(r.M)[run.FirstBand(time.Duration(r.Fact.First.At-f.w.Began))])
+			f.learn(r, run.FactValues(r.M)[calendar.FirstBand(time.Duration(r.Fact.First.At-f.w.Began))])
 		}
 	}
 	f.told = f.told[:0]

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/dedupe"
+	"github.com/fieldpost/fieldpost/agent/measure/outcome"
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
@@ -106,7 +107,7 @@ func New(cfg Config) *Fold {
 	}
 	return &Fold{
 		w: run.World{Workdays: cfg.Workdays, Cal: calendar.New(cfg.Zone), People: people.New(), Bins: series.NewBins(), Started: run.NoDay}, cfg: cfg,
-		acc: Accounting{LateFor: map[string]uint64{}}, now: math.MinInt64, nextRun: 1,
+		acc: outcome.New(), now: math.MinInt64, nextRun: 1,
 		streams: map[series.StreamKey]*series.Stream{}, closed: map[packKey]*Pack{}, plans: map[[8]byte]*plan{},
 	}
 }
@@ -335,13 +336,9 @@ func (f *Fold) leap(g report.Grain, start int64) int64 {
 	return start
 }
 
-// Accounting says what became of run.Everything() received.
+// Accounting says what became of everything received.
 func (f *Fold) Accounting() Accounting {
-	a := f.acc
-	a.LateFor = make(map[string]uint64, len(f.acc.LateFor))
-	for k, v := range f.acc.LateFor {
-		a.LateFor[k] = v
-	}
+	a := f.acc.Clone()
 	for _, r := range f.runs {
 		if r.Path != nil {
 			a.MatchesRefused += r.Path.Refused

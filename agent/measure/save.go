@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,7 +19,6 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/run"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
-	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -78,7 +76,7 @@ func (f *Fold) Sections() (out []wire.Section, err error) {
 
 func (f *Fold) save(w *wire.Writer, consent []byte) {
 	f.w.Cal.Save(w)
-	f.saveAccounting(w)
+	f.acc.Save(w)
 	w.Uint(f.position)
 	w.Int(f.now)
 	w.Int(f.latest)
@@ -193,7 +191,7 @@ func (f *Fold) parts(get func(key string) *wire.Reader) (err error) {
 
 func (f *Fold) loadFold(r *wire.Reader, get func(key string) *wire.Reader) {
 	f.w.Cal = calendar.Load(r)
-	f.loadAccounting(r)
+	f.acc.Load(r)
 	f.position = r.Uint()
 	f.now = r.Int()
 	f.w.Now = f.now
@@ -258,37 +256,4 @@ func (f *Fold) loadStates(ins []*wire.Reader, get func(key string) *wire.Reader)
 // reads reports whether a run looks at people.
 func reads(r *run.Run) bool {
 	return r.People != nil || r.HasUserFact() || r.M.Kind == catalog.FirstTime
-}
-
-func (f *Fold) saveAccounting(w *wire.Writer) {
-	for _, c := range []*record.Counts{&f.acc.Events, &f.acc.Samples} {
-		for _, n := range c {
-			w.Uint(n)
-		}
-	}
-	for _, n := range []uint64{f.acc.Skewed, f.acc.ClockBack, f.acc.AliasRefused, f.acc.AliasIgnored, f.acc.StreamsRefused, f.acc.UsersRefused} {
-		w.Uint(n)
-	}
-	w.Int(f.acc.Since)
-	w.Uint(uint64(len(f.acc.LateFor)))
-	for _, id := range slices.Sorted(maps.Keys(f.acc.LateFor)) {
-		w.String(id)
-		w.Uint(f.acc.LateFor[id])
-	}
-}
-
-func (f *Fold) loadAccounting(r *wire.Reader) {
-	for _, c := range []*record.Counts{&f.acc.Events, &f.acc.Samples} {
-		for i := range c {
-			c[i] = r.Uint()
-		}
-	}
-	for _, n := range []*uint64{&f.acc.Skewed, &f.acc.ClockBack, &f.acc.AliasRefused, &f.acc.AliasIgnored, &f.acc.StreamsRefused, &f.acc.UsersRefused} {
-		*n = r.Uint()
-	}
-	f.acc.Since = r.Int()
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		id := r.String()
-		f.acc.LateFor[id] = r.Uint()
-	}
 }

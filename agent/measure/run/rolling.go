@@ -17,16 +17,6 @@ const hourNs = int64(time.Hour)
 // on one touches 26; zones that leave a calendar have made days of 48.
 const hoursMost = 64
 
-// DayBin is which bin of L28 a number of days belongs to.
-func DayBin(days int) int {
-	for i, most := range [...]int{1, 3, 7, 12, 20} {
-		if days <= most {
-			return i
-		}
-	}
-	return 5
-}
-
 // isWorkday reports whether people work on a civil day, as the site says.
 func (f *World) isWorkday(no int64) bool { return f.Workdays[((no+4)%7+7)%7] }
 
@@ -38,7 +28,7 @@ func (f *World) stickiness(r *Run, g report.Grain, start int64) (cells []report.
 	counted := f.who(r, all)
 	for _, id := range counted {
 		daily += uint64(w.days[id])
-		bins[DayBin(int(w.days[id]))]++
+		bins[calendar.DayBin(int(w.days[id]))]++
 	}
 	active = uint64(len(counted))
 	here := roaring.BitmapOf(counted...)

@@ -2,7 +2,6 @@ package run
 
 import (
 	"strings"
-	"time"
 
 	"github.com/fieldpost/fieldpost/agent/measure/people"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -166,15 +165,4 @@ func (r *Run) Unfirst(id uint32) {
 		r.People.First[id] = people.NoDay
 		r.People.firsts++
 	}
-}
-
-// FirstBand is the band of first_time a time since the beginning belongs to.
-func FirstBand(took time.Duration) int {
-	const day = 24 * time.Hour
-	for i, most := range [...]time.Duration{time.Hour, day, 3 * day, 7 * day, 30 * day, 90 * day} {
-		if took <= most {
-			return i
-		}
-	}
-	return 6
 }
