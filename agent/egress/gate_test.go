@@ -77,8 +77,8 @@ func TestOnlyTheWindowsOfPRIVACYLeave(t *testing.T) {
 						break
 					}
 					_, leave := judge(t, g, w, p)
-					may := grain == report.Block4w || grain == report.Week && m.ID == "people" || grain == report.Block12w && m.Kind == catalog.Retention ||
-						grain == report.Rolling28 && m.Kind != catalog.ActiveUsers && report.CivilStart(report.Block4w, w.Start)+27 == w.Start
+					may := grain == report.Block4w || grain == report.Week && (m.ID == "people" || m.Kind == catalog.Count) || grain == report.Block12w && m.Kind == catalog.Retention ||
+						grain == report.Rolling28 && m.LeavesAt() == grain && report.CivilStart(report.Block4w, w.Start)+27 == w.Start
 					if m.LeavesAt() != report.Block4w && grain == report.Block4w {
 						may = false
 					}

@@ -52,10 +52,7 @@ func diary(t *testing.T, entries string) []byte {
 	return []byte(out.String())
 }
 
-// What the words of MEASURES say of small histories, worked out by hand, is what the oracle says and
-// what the fold says. Of each answer only the lines that begin with the given start are looked at.
-func TestOracleAndFoldByHand(t *testing.T) {
-	const opened, visits = `
+const opened, visits = `
 2024-01-01 09:00 a identify role=clerk
 2024-01-01 09:00 r identify role=robot
 2024-01-01 10:00 a Opened
@@ -78,31 +75,33 @@ func TestOracleAndFoldByHand(t *testing.T) {
 2024-01-01 10:00 a Opened channel=desk
 2024-01-01 10:31 a Home
 2024-01-01 11:01 a Home`
-	for name, c := range map[string]struct {
-		history, measure, grain, by string
-		want                        []string
-	}{
-		// 28 days to 10 January: 20 of them Monday to Friday; a on 10 days (8 of those), b and c on one.
-		"stickiness": {opened, "habit", "rolling28", "", []string{
-			`"start":"2024-01-10","dims":{},"value":{"active":3,"daily":12,"ratio":0.14285714285714285,"working_ratio":0.16666666666666666,"l28":{"1":2,"2-3":0,"4-7":0,"8-12":1,"13-20":0,"21-28":0}},"closed":true}`}},
-		// The hour from ten has a and b, that from eleven c; nobody was ever told how many seats there are.
-		"seats": {opened, "desks", "day", "", []string{`"start":"2024-01-10","dims":{},"value":{"peak":2},"closed":true}`, `"start":"2024-01-11","dims":{},"value":{"peak":0},"closed":true}`}},
-		"seats at the cap": {opened + `
+
+// byHand is small histories with what MEASURES says of them, worked out by hand.
+var byHand = map[string]struct {
+	history, measure, grain, by string
+	want                        []string
+}{
+	// 28 days to 10 January: 20 of them Monday to Friday; a on 10 days (8 of those), b and c on one.
+	"stickiness": {opened, "habit", "rolling28", "", []string{
+		`"start":"2024-01-10","dims":{},"value":{"active":3,"daily":12,"ratio":0.14285714285714285,"working_ratio":0.16666666666666666,"l28":{"1":2,"2-3":0,"4-7":0,"8-12":1,"13-20":0,"21-28":0}},"closed":true}`}},
+	// The hour from ten has a and b, that from eleven c; nobody was ever told how many seats there are.
+	"seats": {opened, "desks", "day", "", []string{`"start":"2024-01-10","dims":{},"value":{"peak":2},"closed":true}`, `"start":"2024-01-11","dims":{},"value":{"peak":0},"closed":true}`}},
+	"seats at the cap": {opened + `
 2024-01-12 12:00 x group seats=2 assignedSeats=5
 2024-01-13 12:00 x group seats=0
 2024-01-14 12:00 c Home`, "desks", "rolling28", "", []string{
-			`"start":"2024-01-14","dims":{},"value":{"active":3,"purchased":0,"assigned":5,"peak":2,"at_cap":2},"closed":true}`}},
-		// Half an hour is near enough, 31 minutes are not; a report on stock is no step.
-		"transitions": {visits, "next", "day", "from,to", []string{
-			`"start":"2024-01-01","dims":{"from":"home","to":"home"},"value":1,"closed":true}`,
-			`"start":"2024-01-01","dims":{"from":"home","to":"opened"},"value":1,"closed":true}`,
-			`"start":"2024-01-01","dims":{"from":"opened","to":"opened"},"value":1,"closed":true}`}},
-		// Home, report and order within 90 minutes: the report is later in the journal. The next entry
-		// comes more than 90 minutes after 9:00: at 10:31, and that at 11:01 does not.
-		"funnel, each": {visits, "visit", "week", "", []string{
-			`"start":"2024-01-01","dims":{},"value":{"entered":2,"steps":[2,1,1],"bands":{"1h":1,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}},"closed":true}`}},
-		// a reads the report first, b only after it was sent, c never; d sends too late; e has two orders.
-		"funnel, before": {`
+		`"start":"2024-01-14","dims":{},"value":{"active":3,"purchased":0,"assigned":5,"peak":2,"at_cap":2},"closed":true}`}},
+	// Half an hour is near enough, 31 minutes are not; a report on stock is no step.
+	"transitions": {visits, "next", "day", "from,to", []string{
+		`"start":"2024-01-01","dims":{"from":"home","to":"home"},"value":1,"closed":true}`,
+		`"start":"2024-01-01","dims":{"from":"home","to":"opened"},"value":1,"closed":true}`,
+		`"start":"2024-01-01","dims":{"from":"opened","to":"opened"},"value":1,"closed":true}`}},
+	// Home, report and order within 90 minutes: the report is later in the journal. The next entry
+	// comes more than 90 minutes after 9:00: at 10:31, and that at 11:01 does not.
+	"funnel, each": {visits, "visit", "week", "", []string{
+		`"start":"2024-01-01","dims":{},"value":{"entered":2,"steps":[2,1,1],"bands":{"1h":1,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}},"closed":true}`}},
+	// a reads the report first, b only after it was sent, c never; d sends too late; e has two orders.
+	"funnel, before": {`
 2024-01-01 08:00 a Report
 2024-01-01 09:00 a Opened variant=a
 2024-01-01 09:00 a Sent
@@ -118,11 +117,11 @@ func TestOracleAndFoldByHand(t *testing.T) {
 2024-01-07 23:00 e Opened variant=b
 2024-01-08 23:00 e Opened variant=a
 2024-01-14 23:00 e Sent`, "informed", "week", "variant", []string{
-			`"start":"2024-01-01","dims":{"variant":"(none)"},"value":{"entered":1,"steps":[1,0],"bands":{"1h":0,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}},"closed":true}`,
-			`"start":"2024-01-01","dims":{"variant":"a"},"value":{"entered":2,"steps":[2,1],"bands":{"1h":1,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}},"closed":true}`,
-			`"start":"2024-01-01","dims":{"variant":"b"},"value":{"entered":2,"steps":[2,1],"bands":{"1h":0,"24h":0,"3d":0,"7d":1,"30d":0,"never":1}},"closed":true}`}},
-		// One order after another: order 1 is sent by its opener, 2 by another, 3 has no number when sent.
-		"funnel, correlated": {`
+		`"start":"2024-01-01","dims":{"variant":"(none)"},"value":{"entered":1,"steps":[1,0],"bands":{"1h":0,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}},"closed":true}`,
+		`"start":"2024-01-01","dims":{"variant":"a"},"value":{"entered":2,"steps":[2,1],"bands":{"1h":1,"24h":0,"3d":0,"7d":0,"30d":0,"never":1}},"closed":true}`,
+		`"start":"2024-01-01","dims":{"variant":"b"},"value":{"entered":2,"steps":[2,1],"bands":{"1h":0,"24h":0,"3d":0,"7d":1,"30d":0,"never":1}},"closed":true}`}},
+	// One order after another: order 1 is sent by its opener, 2 by another, 3 has no number when sent.
+	"funnel, correlated": {`
 2024-01-01 09:00 a Opened order=1
 2024-01-01 09:10 a Opened order=2
 2024-01-01 09:20 a Opened order=3
@@ -133,10 +132,10 @@ func TestOracleAndFoldByHand(t *testing.T) {
 2024-01-01 10:00 b Sent order=2
 2024-01-01 10:00 a Sent
 2024-01-09 10:00 a Opened order=1`, "followed", "4w", "", []string{
-			`"start":"2023-12-25","dims":{},"value":{"entered":3,"steps":[3,3,1],"bands":{"1h":1,"24h":0,"3d":0,"7d":0,"30d":0,"never":2}},"closed":true}`}},
-		// Cohorts begin on the first Monday after 28 days, 29 January. a was there before, b is older than the
-		// start; c and d begin that week, d under a name that turns out to be a's.
-		"retention": {`
+		`"start":"2023-12-25","dims":{},"value":{"entered":3,"steps":[3,3,1],"bands":{"1h":1,"24h":0,"3d":0,"7d":0,"30d":0,"never":2}},"closed":true}`}},
+	// Cohorts begin on the first Monday after 28 days, 29 January. a was there before, b is older than the
+	// start; c and d begin that week, d under a name that turns out to be a's.
+	"retention": {`
 2024-01-01 09:00 a Home
 2024-01-30 09:00 b identify createdAt=2023-12-31T00:00:00Z
 2024-01-30 09:00 b Home
@@ -148,10 +147,10 @@ func TestOracleAndFoldByHand(t *testing.T) {
 2024-02-20 00:00 d alias from=a
 2024-02-25 23:59 c Home
 2024-03-04 00:00 d Home`, "kept", "week", "", []string{
-			`"start":"2024-01-29","dims":{},"value":{"size":2,"active":[2,2,0,1,0,0,0,0,0,0,0,0]},"closed":true}`,
-			`"start":"2024-02-05","dims":{},"value":{"size":0,"active":[0,0,0,0,0,0,0,0,0,0,0]},"closed":true}`}},
-		// Large orders: a on two days and three times; b three times on one day; c has no role that is eligible.
-		"adoption": {`
+		`"start":"2024-01-29","dims":{},"value":{"size":2,"active":[2,2,0,1,0,0,0,0,0,0,0,0]},"closed":true}`,
+		`"start":"2024-02-05","dims":{},"value":{"size":0,"active":[0,0,0,0,0,0,0,0,0,0,0]},"closed":true}`}},
+	// Large orders: a on two days and three times; b three times on one day; c has no role that is eligible.
+	"adoption": {`
 2024-01-01 09:00 a identify role=clerk level=8
 2024-01-01 09:00 b identify role=boss level=1
 2024-01-01 09:00 c identify role=clerk level=9
@@ -163,20 +162,25 @@ func TestOracleAndFoldByHand(t *testing.T) {
 2024-01-08 09:00 c Opened amount=600
 2024-01-10 09:00 a Opened amount=700
 2024-01-20 09:00 a Checked`, "parts", "rolling28", "", []string{
-			`"start":"2024-01-20","dims":{},"value":{"eligible":2,"features":{"large":{"tried":2,"adopted":1,"habitual":0},"orders":{"tried":2,"adopted":1,"habitual":1},"stock":{"tried":0,"adopted":0,"habitual":0}}},"closed":true}`}},
-		"sufficient": {`
+		`"start":"2024-01-20","dims":{},"value":{"eligible":2,"features":{"large":{"tried":2,"adopted":1,"habitual":0},"orders":{"tried":2,"adopted":1,"habitual":1},"stock":{"tried":0,"adopted":0,"habitual":0}}},"closed":true}`}},
+	"sufficient": {`
 2024-01-01 09:00 a identify site=north level=3
 2024-01-01 09:00 a Sent amount=2.5 took.minutes=4
 2024-01-01 09:01 a Sent amount=10
 2024-01-01 09:02 a Sent amount=0.1 took.minutes=1
 2024-01-01 09:03 b Sent amount=9 took.minutes=9`, "test_by_site", "month", "site", []string{
-			`"start":"2024-01-01","dims":{"site":"north"},"value":{"n":2,"sum_x":2.6,"sum_xx":6.26,"sum_y":5,"sum_yy":17,"sum_xy":10.1},"closed":true}`}},
-		// The site begins at 9:00 on the first; a's order was sent within three days of it.
-		"first time": {`
+		`"start":"2024-01-01","dims":{"site":"north"},"value":{"n":2,"sum_x":2.6,"sum_xx":6.26,"sum_y":5,"sum_yy":17,"sum_xy":10.1},"closed":true}`}},
+	// The site begins at 9:00 on the first; a's order was sent within three days of it.
+	"first time": {`
 2024-01-01 09:00 x group seats=1
 2024-01-04 09:00 a Sent
 2024-01-05 09:00 b Sent`, "first_sent", "change", "", []string{`"start":"2024-01-04T09:00:00Z","dims":{},"value":{"value":"3d"},"closed":true}`}},
-	} {
+}
+
+// What the words of MEASURES say of small histories, worked out by hand, is what the oracle says and
+// what the fold says. Of each answer only the lines that begin with the given start are looked at.
+func TestOracleAndFoldByHand(t *testing.T) {
+	for name, c := range byHand {
 		t.Run(name, func(t *testing.T) {
 			s := oracle.Settings{Zone: time.UTC, Until: time.Date(2024, 5, 1, 0, 0, 0, 0, time.UTC)}
 			f, site := folded(t, diary(t, c.history), load(t, "rich.yaml"), oracle.Rich(), s)
