@@ -194,18 +194,21 @@ func (m *Model) larger(x, y audit.Var) audit.Var {
 	return m.constant(n, f)
 }
 
-// atMostOnce says that nobody is counted under k in two blocks of the same twelve weeks.
+// atMostOnce says that nobody is counted under k in two blocks of the same twelve weeks. Those left for the blocks to
+// come are protected now: a later count can be no larger.
 func (m *Model) atMostOnce(b *block, k key, group audit.Var) {
-	terms := []audit.Term{{Var: b.vars[k], Factor: 1}}
+	parts := []audit.Var{b.vars[k]}
 	for _, o := range m.blocks {
 		if !o.cohort && o.plan == b.plan && o != b && cohortStart(o.start) == cohortStart(b.start) {
 			if v, ok := o.vars[k]; ok {
-				terms = append(terms, audit.Term{Var: v, Factor: 1})
+				parts = append(parts, v)
 			}
 		}
 	}
-	if len(terms) > 1 {
-		m.atMost(append(terms, audit.Term{Var: group, Factor: -1})...)
+	if len(parts) > 1 {
+		left := m.same(group)
+		m.protect(left, group, leastCell)
+		m.sum(group, append(parts, left)...)
 	}
 }
 

@@ -191,6 +191,11 @@ func (m *Model) newBlock(p *Plan, start int64, z Sizes) *block {
 		m.addWeeks(b)
 	}
 	m.blocks = append(m.blocks, b)
+	for i := range p.cat.Measures {
+		if p.bound(i) {
+			m.enterKind(b, i)
+		}
+	}
 	return b
 }
 

@@ -207,6 +207,14 @@ func (p *Plan) rolesOf(where []catalog.Clause) (roles []uint16, ok bool) {
 	return roles, true
 }
 
+// bound reports whether figures of measure i follow from the weeks of the site's total as well as from their own
+// set: then they have to be protected before the first week is told. Figures of all other kinds are parts of
+// a set and nothing else, so that what is told of the set leaves them at least as open as itself.
+func (p *Plan) bound(i int) bool {
+	k := p.cat.Measures[i].Kind
+	return p.weeks && p.places[i].set == p.root && (k == catalog.Stickiness || k == catalog.Adoption)
+}
+
 // Trait is the one trait that figures are told by; "" when none.
 func (p *Plan) Trait() string { return p.trait }
 

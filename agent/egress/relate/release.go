@@ -112,8 +112,8 @@ func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) S
 
 func (p *Plan) prefix() [8]byte { return [8]byte(p.cat.Hash[:8]) }
 
-// enterKind enters the numbers of a measure when they are first asked for: until then nothing about them is told,
-// and they would only slow down what is. false: they were there, or there are none.
+// enterKind enters the numbers of a measure: of those that are bound with the block, of others when they are first
+// asked for, because until then they would only slow down the rest. false: they were there, or there are none.
 func (m *Model) enterKind(b *block, i int) bool {
 	if b.kinds[i] || b.plan.places[i].set < 0 {
 		return false
