@@ -35,7 +35,9 @@ type Summary struct {
 }
 
 // OK says that nothing was lost, doubled or changed, and that no site told too much.
-func (s *Summary) OK() bool { return s.Breaches == 0 && s.Lost == 0 && s.Doubled == 0 && s.Differing == 0 && s.Cells > 0 }
+func (s *Summary) OK() bool {
+	return s.Breaches == 0 && s.Lost == 0 && s.Doubled == 0 && s.Differing == 0 && s.Cells > 0
+}
 
 // Print writes the summary for people.
 func (s *Summary) Print(w io.Writer) {
