@@ -68,7 +68,7 @@ func TestWhatIsReadOfEachKind(t *testing.T) {
 			},
 			Eligible: []catalog.Clause{{Property: "role", Values: []string{"clerk", "manager"}}, {Property: "level", Max: &max8}},
 		},
-		"first_sent": {Events: []string{"order_sent"}, Where: []catalog.Clause{{Property: "amount", Min: &one}}, Leaves: report.Day},
+		"first_sent": {Events: []string{"order_sent"}, Where: []catalog.Clause{{Property: "amount", Min: &one}}, Leaves: report.Change},
 		"next": {
 			Steps: []catalog.Step{
 				{ID: "opened", Event: "order_opened"}, {ID: "sent", Event: "order_sent"},
