@@ -12,9 +12,6 @@ import (
 // Rows and triggers per person are for a build of their own: the program as it is shipped has no level for
 // them, no flag, no text and no code.
 func TestTheProgramHasNoRowsPerPerson(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
 	bin := filepath.Join(t.TempDir(), "fieldpost-agent")
 	run := func(name string, args ...string) []byte {
 		t.Helper()

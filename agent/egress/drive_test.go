@@ -70,10 +70,6 @@ func (d *driven) close(x egresstest.Window) {
 		s.Measure, s.Grain = uint16(i), x.Grain
 		w.Cells = append(w.Cells, report.Cell{Series: s, Start: x.Start, Form: report.Exact, Lo: v, Hi: v})
 	}
-	if x.Events.Users > 0 {
-		w.Sums = []Sum{{Series: report.Series{Measure: uint16(i), Field: report.Value, Grain: x.Grain}, Users: x.Events.Users,
-			Capped: x.Events.Capped, Largest: x.Events.Largest, Second: x.Events.Second}}
-	}
 	cells, leave, err := d.gate.Judge(w, d.p)
 	if err != nil {
 		d.t.Fatal(err)

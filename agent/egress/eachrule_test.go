@@ -25,10 +25,10 @@ type rule struct {
 
 func rules() []rule {
 	const (
-		book, doc        = "audit/book.go", "audit/doc.go"
-		kinds, model     = "relate/kinds.go", "relate/model.go"
-		cells, sets      = "relate/cells.go", "relate/sets.go"
-		people, gate, su = "people.go", "gate.go", "sums.go"
+		book, doc    = "audit/book.go", "audit/doc.go"
+		kinds, model = "relate/kinds.go", "relate/model.go"
+		cells, sets  = "relate/cells.go", "relate/sets.go"
+		people, gate = "people.go", "gate.go"
 	)
 	return []rule{
 		{"width of five values", "TestAttackMinimality/a_ladder", []edit{{doc, "const Width = 5", `var Width = func() int64 {
@@ -76,10 +76,7 @@ func rules() []rule {
 		{"weeks lie within their block", "TestAttackAwayInAWeek", []edit{{model, "m.part(root, w[i], b.all, leastCell)", `if !off("weeks lie within their block") {
 			m.part(root, w[i], b.all, leastCell)
 		}`}}},
-		{"users of a sum told exactly", "TestAttackSums", []edit{{su, "if !ok || users < leastUsers {", `if off("users of a sum told exactly") {
-		users, ok = w.Sums[i].Users, true
-	} else if !ok || users < leastUsers {`}}},
-		{"no one or two make up a sum", "TestAttackSums", []edit{{su, "if s.Users < users || ", `if !off("no one or two make up a sum") && s.Users < users || !off("no one or two make up a sum") && `}}},
+		{"sums stay", "TestAttackSumsStay", []edit{{people, "if r.Reason = SumOfEvents; g.exactTotal(s, w, m, p) {", `if r.Reason = SumOfEvents; off("sums stay") || g.exactTotal(s, w, m, p) {`}}},
 		{"noise is drawn once", "TestAttackNoiseIsDrawnOnce", []edit{{"noise/noise.go", "if have, ok := d.drawn[key]; ok {\n\t\tif m.Kind", "if have, ok := d.drawn[key]; ok && !off(\"noise is drawn once\") {\n\t\tif m.Kind"}}},
 		{"consent covers the whole window", "TestSubsetOfConsent", []edit{{gate, "if begin.Unix() < d.From {\n\t\treturn BeforeConsent", "if begin.Unix() < d.From && !off(\"consent covers the whole window\") {\n\t\treturn BeforeConsent"}}},
 	}

@@ -58,15 +58,6 @@ type Window struct {
 	Grain   report.Grain
 	Start   int64
 	Cells   []report.Cell // exact figures: totals and breakdown values that are not nought
-	Sums    []Sum         // of sums about people: who contributed how much
-}
-
-// Sum is how a sum of a person property is spread over the people.
-type Sum struct {
-	report.Series
-	Users           int64   // who contributed
-	Capped          float64 // the sum when nobody counts for more than the limit of events
-	Largest, Second float64 // the two largest contributions to Capped
 }
 
 // Ruled is a cell in the form it may leave in, or suppressed with the reason.

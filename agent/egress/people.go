@@ -30,8 +30,7 @@ func (g *Gate) audited(w Window, m *catalog.Measure, p Policy) []Ruled {
 				g.asItIs(&r, exact)
 			}
 		case sumKind(m):
-			g.sum(&r, w, m, p)
-			if g.exactTotal(s, w, m, p) {
+			if r.Reason = SumOfEvents; g.exactTotal(s, w, m, p) {
 				g.asItIs(&r, exact)
 			}
 		default:
@@ -53,6 +52,8 @@ func isPublic(f report.Field) bool {
 	return f == report.Purchased || f == report.Assigned || f == report.Workdays
 }
 
+// sumKind: sums over what people did. They stay: what is left between two of them (all changes without those to the
+// code) may be one person's, and no relation of the model bounds it.
 func sumKind(m *catalog.Measure) bool {
 	switch m.Kind {
 	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:
@@ -84,13 +85,15 @@ func (g *Gate) exactTotal(s report.Series, w Window, m *catalog.Measure, p Polic
 func (g *Gate) count(r *Ruled, w Window, plan *relate.Plan, sizes func(int64) relate.Sizes, exact map[report.Series]report.Cell, p Policy) {
 	m := &w.Catalog.Measures[w.Measure]
 	q, why := g.model.Ask(plan, r.Series, w.Start, sizes)
-	total := g.exactTotal(r.Series, w, m, p)
+	if g.exactTotal(r.Series, w, m, p) {
+		if g.asItIs(r, exact); why == "" {
+			v := int64(r.Lo)
+			g.model.Tell(q, audit.Interval{Lo: v, Hi: v}, audit.Singles)
+		}
+		return
+	}
 	if why != "" {
-		r.Reason = Reason(why)
-		switch {
-		case total:
-			g.asItIs(r, exact)
-		case why == relate.NoGroup && g.inUse(r.Series, w, m) && exact[r.Series].Lo > 0: // that somebody was active may be told
+		if r.Reason = Reason(why); why == relate.NoGroup && g.inUse(r.Series, w, m) && exact[r.Series].Lo > 0 { // that somebody was active may be told
 			r.Form, r.Lo, r.Hi, r.Reason = report.Band, 1, math.Inf(1), Leaves
 		}
 		return
@@ -109,9 +112,6 @@ func (g *Gate) count(r *Ruled, w Window, plan *relate.Plan, sizes func(int64) re
 		v = int64(exact[r.Series].Lo)
 	}
 	switch {
-	case total:
-		g.asItIs(r, exact)
-		g.model.Tell(q, audit.Interval{Lo: v, Hi: v}, audit.Singles)
 	case len(book.Answers) > 0:
 		a, ok := book.Answer(v)
 		if !ok || !g.model.Tell(q, a, book.Template) {

@@ -21,14 +21,13 @@ const (
 	StillOpen     Reason = "still_open"               // the window has not closed
 	NoAnswer      Reason = "no_answer"                // no template has two answers that hide enough
 	Inconsistent  Reason = "inconsistent"             // the figure contradicts an earlier answer: people changed in between
-	FewUsers      Reason = "few_users"                // a sum whose number of users was not told exactly
-	Dominated     Reason = "dominated"                // a sum that one or two users make up
 	GroupTooSmall        = Reason(relate.NoGroup)     // no code book has two answers for so few people
 	NotConfirmed         = Reason(relate.Unrelated)   // its relation to other measures is not one that was proved
 	SecondTrait          = Reason(relate.OtherTrait)  // figures are told by one trait only
 	Crossed              = Reason(relate.Cross)       // a cross of two dimensions
 	RoleMerged           = Reason(relate.SmallRole)   // counted under (other)
 	OneRole              = Reason(relate.NoBreakdown) // only one role is left after merging
+	SumOfEvents          = Reason(relate.Sums)        // a sum over what people did
 	StaysByKind          = Reason(relate.NotTold)     // this figure of the kind stays at the site
 )
 
@@ -51,10 +50,8 @@ func (r Reason) Text() string {
 		return "no answer would leave at least five possibilities open, given what was told before"
 	case Inconsistent:
 		return "it does not fit an earlier answer, because roles or accounts changed in between"
-	case FewUsers:
-		return "a sum leaves only where its number of users was told exactly and is at least 10"
-	case Dominated:
-		return "one or two people make up most of it"
+	case SumOfEvents:
+		return "sums of what people did stay here: what is left between two of them could be one person's"
 	case GroupTooSmall:
 		return "too few people: no answer could hide a single one"
 	case NotConfirmed:

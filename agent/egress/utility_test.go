@@ -61,7 +61,7 @@ func (y tally) String() string {
 const tallyHead = " cells   exact    band   share implied    wide    none    usable  strict"
 
 // counted reports whether a figure about people counts for the goals: contracts and calendars do not, nor what stays by its
-// kind or was merged, nor sums, which need their users told exactly.
+// kind or was merged, nor sums.
 func counted(a answer) bool {
 	switch a.Reason {
 	case StaysByKind, RoleMerged, OneRole:

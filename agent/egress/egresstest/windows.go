@@ -12,13 +12,6 @@ type Window struct {
 	Grain   report.Grain
 	Start   int64
 	Cells   map[report.Series]float64
-	Events  Events // of counts of events
-}
-
-// Events is who did how many of them.
-type Events struct {
-	Users                   int64
-	Capped, Largest, Second float64
 }
 
 // Step is a week that begins, or windows that closed.
@@ -98,7 +91,7 @@ func (s *Site) block(b int) []Window {
 		sticky.Cells[cell(report.Value, 1, Bin(days))]++
 		p.features(used.Cells, from, to)
 		p.funnel(path.Cells, from, to)
-		actions.Events.add(events)
+		actions.Cells[value] += events
 	}
 	for _, w := range []Window{sticky, used, seats} {
 		w.Cells[value] = people.Cells[value]
@@ -106,19 +99,7 @@ func (s *Site) block(b int) []Window {
 	for _, n := range peak {
 		seats.Cells[report.Series{Field: report.Peak}] = max(seats.Cells[report.Series{Field: report.Peak}], n)
 	}
-	actions.Cells[value] = actions.Events.Capped
 	return []Window{people, flow, sticky, used, seats, path, actions}
-}
-
-func (e *Events) add(n float64) {
-	e.Users++
-	e.Capped += n
-	switch {
-	case n > e.Largest:
-		e.Largest, e.Second = n, e.Largest
-	case n > e.Second:
-		e.Second = n
-	}
 }
 
 // Bin is the bin of stickiness for so many active days.

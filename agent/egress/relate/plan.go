@@ -234,9 +234,3 @@ func (p *Plan) Weights(holders map[string]int) []int {
 	}
 	return out
 }
-
-// SamePeople reports whether the people who did m's events are those that o counts.
-func (p *Plan) SamePeople(m, o *catalog.Measure) bool {
-	x, y := baseOf(m), baseOf(o)
-	return x.key == y.key && len(m.WhereUser) == 0 && len(o.WhereUser) == 0
-}

@@ -104,8 +104,8 @@ func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) S
 		return q, why
 	}
 	v, ok := b.vars[k]
-	if !ok {
-		return q, NoGroup
+	if !ok { // the group is there, but not that part of it
+		return q, SmallRole
 	}
 	return Question{Plan: p, Series: s, Start: start, v: v, b: b, k: k}, ""
 }
@@ -166,7 +166,7 @@ func (m *Model) Look(p *Plan, s report.Series, start int64) (told Told, known bo
 	}
 	v, ok := b.vars[k]
 	if !ok {
-		return told, false, NoGroup
+		return told, false, SmallRole
 	}
 	i := m.worlds[0].Known(v)
 	public := m.worlds[0].Public(v)
