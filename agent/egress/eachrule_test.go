@@ -47,11 +47,11 @@ func rules() []rule {
 			{model, "s.Protect(rest, group, least)", `if !off("complement counts too") {
 			s.Protect(rest, group, least)
 		}`}}},
-		{"the form is fixed first", "TestAttackMinimality/a_union", []edit{{people, "switch {\n\tcase total:", `if off("the form is fixed first") {
+		{"the form is fixed first", "TestAttackMinimality/a_union", []edit{{people, "switch {\n\tcase len(book.Answers) > 0:", `if off("the form is fixed first") {
 		book = g.model.Greedy(q, v)
 	}
 	switch {
-	case total:`}}},
+	case len(book.Answers) > 0:`}}},
 		{"a fifth fewer people", "TestAttackWrongGroupSize", []edit{{model, "return max(0, min(n, n-(n*z.Margin+99)/100+z.Extra))",
 			`if off("a fifth fewer people") {
 		return n
