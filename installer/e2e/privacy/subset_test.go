@@ -195,10 +195,11 @@ func (j judge) cell(cell report.Cell, frozen time.Time) {
 	m := &j.c.Measures[cell.Measure]
 	zone, _ := time.LoadLocation("Europe/Berlin")
 	from, to := report.WindowTimes(cell.Grain, cell.Start, zone)
-	levels := j.levels(m.Category, from, to)
-	covered := leaving(append(levels, j.at(m.Category, frozen)))
+	known := judge{t: j.t, c: j.c, history: j.until(frozen), seen: j.seen}
+	levels := known.levels(m.Category, from, to)
+	covered := leaving(append(levels, known.at(m.Category, frozen)))
 	pooled := m.Pool && cell.Grain == report.Block12w && (cell.Form == report.Noised || cell.Form == report.Suppressed) &&
-		leaving(append(j.levels(catalog.Pool, from, to), j.at(catalog.Pool, frozen)))
+		leaving(append(known.levels(catalog.Pool, from, to), known.at(catalog.Pool, frozen)))
 	if !covered && !pooled {
 		j.t.Fatalf("%s: %s left although %s was %v in its window or when it was cut", f.Measure, words(f), m.Category, levels)
 	}
@@ -264,6 +265,12 @@ func (j judge) allowed(m *catalog.Measure, cell report.Cell, levels []exchange.L
 		return counts && (wide || cell.Lo == cell.Hi && cell.Lo >= 5 || all(exchange.Totals))
 	}
 	return false
+}
+
+// until are the decisions made when a batch was frozen. A narrower one made later keeps its category's beginning, which is
+// before what had left by then.
+func (j judge) until(frozen time.Time) []control.ConsentEntry {
+	return slices.DeleteFunc(slices.Clone(j.history), func(e control.ConsentEntry) bool { return e.At.After(frozen) })
 }
 
 // levels are those in force at any moment of a window, off where nothing was decided yet.
