@@ -1,7 +1,6 @@
 package otlp
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/identity"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
@@ -62,22 +62,22 @@ func (r *reader) resourceMetrics(b []byte) bool {
 			if !f.isBytes(1) {
 				return true
 			}
-			resource += digest(f.bytes)
+			resource += identity.Digest(f.bytes)
 			return r.resourceAttribute(f.bytes)
 		})
 	})
-	return ok && each(b, func(f field) bool { return !f.isBytes(2) || r.scopeMetrics(f.bytes, mix(resource)) })
+	return ok && each(b, func(f field) bool { return !f.isBytes(2) || r.scopeMetrics(f.bytes, identity.Seal(resource)) })
 }
 
 func (r *reader) scopeMetrics(b []byte, resource uint64) bool {
 	scope := resource
 	ok := each(b, func(f field) bool {
 		if f.isBytes(1) {
-			scope += digest(f.bytes)
+			scope += identity.Digest(f.bytes)
 		}
 		return true
 	})
-	return ok && each(b, func(f field) bool { return !f.isBytes(2) || r.metric(f.bytes, mix(scope)) })
+	return ok && each(b, func(f field) bool { return !f.isBytes(2) || r.metric(f.bytes, identity.Seal(scope)) })
 }
 
 // resourceAttribute keeps a declared attribute that a fact reads. A value of the wrong type or
@@ -116,19 +116,6 @@ func (r *reader) resourceAttribute(b []byte) bool {
 	return true
 }
 
-// digest is a hash of some bytes, to be added to others where order must not matter.
-func digest(b []byte) uint64 {
-	sum := sha256.Sum256(b)
-	return binary.LittleEndian.Uint64(sum[:])
-}
-
-// mix seals a sum of digests, so that what is added next cannot be confused with it.
-func mix(h uint64) uint64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], h)
-	return digest(b[:])
-}
-
 func (r *reader) metric(b []byte, scope uint64) bool {
 	var m metric
 	var data []byte
@@ -136,7 +123,7 @@ func (r *reader) metric(b []byte, scope uint64) bool {
 		switch {
 		case f.isBytes(1):
 			m.def, m.text = r.v.Metric(f.bytes), validText(f.bytes)
-			m.identity = scope + digest(f.bytes)
+			m.identity = scope + identity.Digest(f.bytes)
 		case f.isBytes(gauge), f.isBytes(sum), f.isBytes(histogram), f.isBytes(exponential), f.isBytes(summary):
 			m.sent, data = f.number, f.bytes
 		}
@@ -294,7 +281,7 @@ func (r *reader) attribute(m *metric, p *point, s *record.Sample) {
 		if !f.isBytes(p.attributeField) {
 			return true
 		}
-		stream += digest(f.bytes)
+		stream += identity.Digest(f.bytes)
 		key, value := keyValue(f.bytes)
 		if w := m.def.Words.Find(key); w != nil {
 			if text, given := scalarText(value); given {
@@ -303,7 +290,7 @@ func (r *reader) attribute(m *metric, p *point, s *record.Sample) {
 		}
 		return true
 	})
-	binary.LittleEndian.PutUint64(s.Stream[:], mix(stream))
+	binary.LittleEndian.PutUint64(s.Stream[:], identity.Seal(stream))
 }
 
 // keyValue takes a KeyValue apart; value is the AnyValue's bytes.

@@ -2,7 +2,6 @@ package scrape
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/identity"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
@@ -98,7 +98,7 @@ type page struct {
 }
 
 func newPage(v *intake.Vocabulary, target string) *page {
-	return &page{v: v, target: mix(digest([]byte(target))), byKey: map[string]*series{}}
+	return &page{v: v, target: identity.Seal(identity.Digest([]byte(target))), byKey: map[string]*series{}}
 }
 
 // add takes one reading. An error refuses the page.
@@ -209,18 +209,18 @@ func (r *reading) counts() bool {
 
 // find is the series of a reading.
 func (p *page) find(m *intake.Metric, r *reading) (*series, error) {
-	all := p.target + digest(r.nameOf(m))
+	all := p.target + identity.Digest(r.nameOf(m))
 	for _, l := range r.labels {
 		all += pair(l)
 	}
-	p.key = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint16(p.key[:0], m.Def), mix(all))
+	p.key = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint16(p.key[:0], m.Def), identity.Seal(all))
 	if s := p.byKey[string(p.key)]; s != nil {
 		return s, nil
 	}
 	if len(p.inOrder) == maxSeries {
 		return nil, errSeries
 	}
-	s := &series{def: m, kind: r.kind, why: record.Measured, stream: mix(all)}
+	s := &series{def: m, kind: r.kind, why: record.Measured, stream: identity.Seal(all)}
 	if len(r.labels) > maxLabels {
 		s.why = record.OverSize
 	}
@@ -388,18 +388,5 @@ func (s *series) date(x *record.Sample, rec *record.Record) {
 // pair is the digest of a label: the length in front keeps name and value apart.
 func pair(l label) uint64 {
 	b := binary.AppendUvarint(make([]byte, 0, 128), uint64(len(l.name)))
-	return digest(append(append(b, l.name...), l.value...))
-}
-
-// digest is a hash of some bytes, to be added to others where order must not matter.
-func digest(b []byte) uint64 {
-	h := sha256.Sum256(b)
-	return binary.LittleEndian.Uint64(h[:])
-}
-
-// mix seals a sum of digests, so that what is added next cannot be confused with it.
-func mix(h uint64) uint64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], h)
-	return digest(b[:])
+	return identity.Digest(append(append(b, l.name...), l.value...))
 }

@@ -2,12 +2,12 @@ package statsd
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"slices"
 	"time"
 
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/intake/identity"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
@@ -170,7 +170,7 @@ func (d *desk) find(m *intake.Metric, l *line, received int64) *sum {
 		tag, rest, more = cut(rest, ',')
 		name, value, given := cut(tag, ':')
 		if l.kind == gauge {
-			all += digest(tag)
+			all += identity.Digest(tag)
 		}
 		if w := m.Words.Find(name); w != nil && given {
 			d.places[w.Position], _ = w.Value(value)
@@ -182,7 +182,7 @@ func (d *desk) find(m *intake.Metric, l *line, received int64) *sum {
 	}
 	var stream uint64
 	if l.kind == gauge {
-		stream = mix(digest(l.name) + all + mix(digest(l.container)))
+		stream = identity.Seal(identity.Digest(l.name) + all + identity.Seal(identity.Digest(l.container)))
 	}
 	key = binary.LittleEndian.AppendUint64(key, stream)
 	key = binary.LittleEndian.AppendUint64(key, uint64(at/int64(time.Minute)))
@@ -199,7 +199,7 @@ func (d *desk) find(m *intake.Metric, l *line, received int64) *sum {
 	}
 	s := &sum{metric: m, attributes: slices.Clone(d.places)}
 	if l.kind != gauge { // an increment has no history: the stream only says where it came from
-		stream = digest(l.name)
+		stream = identity.Digest(l.name)
 	}
 	binary.LittleEndian.PutUint64(s.stream[:], stream)
 	if m.Type == catalog.Histogram {
@@ -361,17 +361,4 @@ func (s *sum) readings(to []record.Sample, one record.Sample) []record.Sample {
 		before = r
 	}
 	return to
-}
-
-// digest is a hash of some bytes, to be added to others where order must not matter.
-func digest(b []byte) uint64 {
-	h := sha256.Sum256(b)
-	return binary.LittleEndian.Uint64(h[:])
-}
-
-// mix seals a sum of digests, so that what is added next cannot be confused with it.
-func mix(h uint64) uint64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], h)
-	return digest(b[:])
 }
