@@ -9,6 +9,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/intake"
 	"github.com/fieldpost/fieldpost/agent/intake/event"
 	"github.com/fieldpost/fieldpost/agent/intake/jsontext"
+	"github.com/fieldpost/fieldpost/agent/intake/wire"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
 
@@ -49,7 +50,7 @@ func (d *Logs) Read(q *intake.Request) (intake.Answer, *intake.Refusal) {
 	r := d.readers.Get().(*logs)
 	defer d.readers.Put(r)
 	r.start(q)
-	ok := each(body, func(f field) bool { return !f.isBytes(1) || r.resourceLogs(f.bytes) })
+	ok := wire.Each(body, func(f wire.Field) bool { return !f.IsBytes(1) || r.resourceLogs(f.Bytes) })
 	q.Values = r.events.Values()
 	switch {
 	case !ok:
@@ -91,12 +92,12 @@ func (r *logs) start(q *intake.Request) {
 }
 
 func (r *logs) resourceLogs(b []byte) bool {
-	return each(b, func(f field) bool {
+	return wire.Each(b, func(f wire.Field) bool {
 		switch {
-		case f.isBytes(1):
-			return each(f.bytes, func(f field) bool { return !f.isBytes(1) || r.facts.resourceAttribute(f.bytes) })
-		case f.isBytes(2):
-			return each(f.bytes, func(f field) bool { return !f.isBytes(2) || r.logRecord(f.bytes) })
+		case f.IsBytes(1):
+			return wire.Each(f.Bytes, func(f wire.Field) bool { return !f.IsBytes(1) || r.facts.resourceAttribute(f.Bytes) })
+		case f.IsBytes(2):
+			return wire.Each(f.Bytes, func(f wire.Field) bool { return !f.IsBytes(2) || r.logRecord(f.Bytes) })
 		}
 		return true
 	})
@@ -120,18 +121,18 @@ func (r *logs) logRecord(b []byte) bool {
 	}
 	r.pairs, r.texts = r.pairs[:0], r.texts[:0]
 	l := logRecord{size: len(b)}
-	ok := each(b, func(f field) bool {
+	ok := wire.Each(b, func(f wire.Field) bool {
 		switch {
-		case f.isFixed(1):
-			l.time = f.value
-		case f.isBytes(5):
-			l.size -= len(f.bytes)
-		case f.isBytes(6):
-			r.attribute(&l, f.bytes)
-		case f.isFixed(11):
-			l.observed = f.value
-		case f.isBytes(12):
-			l.name = f.bytes
+		case f.IsFixed(1):
+			l.time = f.Value
+		case f.IsBytes(5):
+			l.size -= len(f.Bytes)
+		case f.IsBytes(6):
+			r.attribute(&l, f.Bytes)
+		case f.IsFixed(11):
+			l.observed = f.Value
+		case f.IsBytes(12):
+			l.name = f.Bytes
 		}
 		return true
 	})
@@ -214,20 +215,20 @@ func (r *logs) attribute(l *logRecord, b []byte) {
 
 // value is an AnyValue as JSON would have it. What is no scalar, or no finite number, is Other.
 func (r *logs) value(b []byte) (v jsontext.Value) {
-	each(b, func(f field) bool {
+	wire.Each(b, func(f wire.Field) bool {
 		from := len(r.texts)
 		switch {
-		case f.isBytes(1):
-			v = jsontext.Value{Kind: jsontext.Text, Bytes: f.bytes}
+		case f.IsBytes(1):
+			v = jsontext.Value{Kind: jsontext.Text, Bytes: f.Bytes}
 			return true
-		case f.isVarint(2):
-			r.texts = strconv.AppendBool(r.texts, f.value != 0)
+		case f.IsVarint(2):
+			r.texts = strconv.AppendBool(r.texts, f.Value != 0)
 			v.Kind = jsontext.Boolean
-		case f.isVarint(3):
-			r.texts = strconv.AppendInt(r.texts, int64(f.value), 10)
+		case f.IsVarint(3):
+			r.texts = strconv.AppendInt(r.texts, int64(f.Value), 10)
 			v.Kind = jsontext.Number
-		case f.isFixed(4) && !math.IsNaN(f.double()) && !math.IsInf(f.double(), 0):
-			r.texts = strconv.AppendFloat(r.texts, f.double(), 'g', -1, 64)
+		case f.IsFixed(4) && !math.IsNaN(f.Double()) && !math.IsInf(f.Double(), 0):
+			r.texts = strconv.AppendFloat(r.texts, f.Double(), 'g', -1, 64)
 			v.Kind = jsontext.Number
 		default:
 			v.Kind = jsontext.Other

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/fieldpost/fieldpost/agent/intake/wire"
 )
 
 // point is one data point of any kind, as it was sent.
@@ -41,15 +43,15 @@ func (p *point) read(sent protowire.Number, b []byte) bool {
 	case exponential:
 		p.attributeField, one = 1, p.exponential
 	}
-	return each(b, func(f field) bool {
+	return wire.Each(b, func(f wire.Field) bool {
 		switch {
-		case f.isBytes(p.attributeField):
+		case f.IsBytes(p.attributeField):
 			p.attributes++
-			return p.checkText(f.bytes)
-		case f.isFixed(2):
-			p.start = f.value
-		case f.isFixed(3):
-			p.time = f.value
+			return p.checkText(f.Bytes)
+		case f.IsFixed(2):
+			p.start = f.Value
+		case f.IsFixed(3):
+			p.time = f.Value
 		default:
 			return one(f)
 		}
@@ -59,14 +61,14 @@ func (p *point) read(sent protowire.Number, b []byte) bool {
 
 // checkText looks at a KeyValue's texts.
 func (p *point) checkText(b []byte) bool {
-	return each(b, func(f field) bool {
+	return wire.Each(b, func(f wire.Field) bool {
 		switch {
-		case f.isBytes(1):
-			p.badText = p.badText || !validText(f.bytes)
-		case f.isBytes(2):
-			return each(f.bytes, func(f field) bool {
-				if f.isBytes(1) {
-					p.badText = p.badText || !validText(f.bytes)
+		case f.IsBytes(1):
+			p.badText = p.badText || !validText(f.Bytes)
+		case f.IsBytes(2):
+			return wire.Each(f.Bytes, func(f wire.Field) bool {
+				if f.IsBytes(1) {
+					p.badText = p.badText || !validText(f.Bytes)
 				}
 				return true
 			})
@@ -75,74 +77,74 @@ func (p *point) checkText(b []byte) bool {
 	})
 }
 
-func (p *point) number(f field) bool {
+func (p *point) number(f wire.Field) bool {
 	switch {
-	case f.isFixed(4):
-		p.value, p.valued = f.double(), true
-	case f.isFixed(6):
-		p.value, p.valued = float64(int64(f.value)), true
-	case f.isVarint(8):
-		p.flags = f.value
+	case f.IsFixed(4):
+		p.value, p.valued = f.Double(), true
+	case f.IsFixed(6):
+		p.value, p.valued = float64(int64(f.Value)), true
+	case f.IsVarint(8):
+		p.flags = f.Value
 	}
 	return true
 }
 
-func (p *point) explicit(f field) (ok bool) {
+func (p *point) explicit(f wire.Field) (ok bool) {
 	ok = true
 	switch {
-	case f.isFixed(4):
-		p.count = f.value
-	case f.isFixed(5):
-		p.sum = f.double()
-	case f.number == 6:
-		p.counts, ok = f.numbers(p.counts, protowire.Fixed64Type)
-	case f.number == 7:
-		p.bounds, ok = f.numbers(p.bounds, protowire.Fixed64Type)
-	case f.isVarint(10):
-		p.flags = f.value
+	case f.IsFixed(4):
+		p.count = f.Value
+	case f.IsFixed(5):
+		p.sum = f.Double()
+	case f.Number == 6:
+		p.counts, ok = f.Numbers(p.counts, protowire.Fixed64Type, maxBuckets)
+	case f.Number == 7:
+		p.bounds, ok = f.Numbers(p.bounds, protowire.Fixed64Type, maxBuckets)
+	case f.IsVarint(10):
+		p.flags = f.Value
 	}
 	return ok
 }
 
-func (p *point) exponential(f field) (ok bool) {
+func (p *point) exponential(f wire.Field) (ok bool) {
 	switch {
-	case f.isFixed(4):
-		p.count = f.value
-	case f.isFixed(5):
-		p.sum = f.double()
-	case f.isVarint(6):
-		p.scale = protowire.DecodeZigZag(f.value)
-	case f.isFixed(7):
-		p.zeroCount = f.value
-	case f.isBytes(8):
+	case f.IsFixed(4):
+		p.count = f.Value
+	case f.IsFixed(5):
+		p.sum = f.Double()
+	case f.IsVarint(6):
+		p.scale = protowire.DecodeZigZag(f.Value)
+	case f.IsFixed(7):
+		p.zeroCount = f.Value
+	case f.IsBytes(8):
 		if p.negativeSeen || p.split > 0 { // the reader keeps the positive ones in front
 			p.malformedBuckets = true
 			return true
 		}
-		p.positiveOffset, ok = p.bucketRange(f.bytes)
+		p.positiveOffset, ok = p.bucketRange(f.Bytes)
 		p.split = len(p.counts)
 		return ok
-	case f.isBytes(9):
+	case f.IsBytes(9):
 		p.negativeSeen = true
-		p.negativeOffset, ok = p.bucketRange(f.bytes)
+		p.negativeOffset, ok = p.bucketRange(f.Bytes)
 		return ok
-	case f.isVarint(10):
-		p.flags = f.value
-	case f.isFixed(14):
-		p.zeroThreshold = f.double()
+	case f.IsVarint(10):
+		p.flags = f.Value
+	case f.IsFixed(14):
+		p.zeroThreshold = f.Double()
 	}
 	return true
 }
 
 // bucketRange reads the Buckets message and appends its counts.
 func (p *point) bucketRange(b []byte) (offset int64, ok bool) {
-	ok = each(b, func(f field) (ok bool) {
+	ok = wire.Each(b, func(f wire.Field) (ok bool) {
 		ok = true
 		switch {
-		case f.isVarint(1):
-			offset = protowire.DecodeZigZag(f.value)
-		case f.number == 2:
-			p.counts, ok = f.numbers(p.counts, protowire.VarintType)
+		case f.IsVarint(1):
+			offset = protowire.DecodeZigZag(f.Value)
+		case f.Number == 2:
+			p.counts, ok = f.Numbers(p.counts, protowire.VarintType, maxBuckets)
 		}
 		return ok
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/intake"
 	"github.com/fieldpost/fieldpost/agent/intake/identity"
+	"github.com/fieldpost/fieldpost/agent/intake/wire"
 	"github.com/fieldpost/fieldpost/agent/record"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
@@ -49,35 +50,35 @@ const (
 )
 
 func (r *reader) request(b []byte) {
-	r.bad = !each(b, func(f field) bool {
-		return !f.isBytes(1) || r.resourceMetrics(f.bytes)
+	r.bad = !wire.Each(b, func(f wire.Field) bool {
+		return !f.IsBytes(1) || r.resourceMetrics(f.Bytes)
 	})
 }
 
 // resourceMetrics looks for the resource first: the wire does not promise an order.
 func (r *reader) resourceMetrics(b []byte) bool {
 	var resource uint64
-	ok := each(b, func(f field) bool {
-		return !f.isBytes(1) || each(f.bytes, func(f field) bool {
-			if !f.isBytes(1) {
+	ok := wire.Each(b, func(f wire.Field) bool {
+		return !f.IsBytes(1) || wire.Each(f.Bytes, func(f wire.Field) bool {
+			if !f.IsBytes(1) {
 				return true
 			}
-			resource += identity.Digest(f.bytes)
-			return r.resourceAttribute(f.bytes)
+			resource += identity.Digest(f.Bytes)
+			return r.resourceAttribute(f.Bytes)
 		})
 	})
-	return ok && each(b, func(f field) bool { return !f.isBytes(2) || r.scopeMetrics(f.bytes, identity.Seal(resource)) })
+	return ok && wire.Each(b, func(f wire.Field) bool { return !f.IsBytes(2) || r.scopeMetrics(f.Bytes, identity.Seal(resource)) })
 }
 
 func (r *reader) scopeMetrics(b []byte, resource uint64) bool {
 	scope := resource
-	ok := each(b, func(f field) bool {
-		if f.isBytes(1) {
-			scope += identity.Digest(f.bytes)
+	ok := wire.Each(b, func(f wire.Field) bool {
+		if f.IsBytes(1) {
+			scope += identity.Digest(f.Bytes)
 		}
 		return true
 	})
-	return ok && each(b, func(f field) bool { return !f.isBytes(2) || r.metric(f.bytes, identity.Seal(scope)) })
+	return ok && wire.Each(b, func(f wire.Field) bool { return !f.IsBytes(2) || r.metric(f.Bytes, identity.Seal(scope)) })
 }
 
 // resourceAttribute keeps a declared attribute that a fact reads. A value of the wrong type or
@@ -119,13 +120,13 @@ func (r *reader) resourceAttribute(b []byte) bool {
 func (r *reader) metric(b []byte, scope uint64) bool {
 	var m metric
 	var data []byte
-	ok := each(b, func(f field) bool {
+	ok := wire.Each(b, func(f wire.Field) bool {
 		switch {
-		case f.isBytes(1):
-			m.def, m.text = r.v.Metric(f.bytes), validText(f.bytes)
-			m.identity = scope + identity.Digest(f.bytes)
-		case f.isBytes(gauge), f.isBytes(sum), f.isBytes(histogram), f.isBytes(exponential), f.isBytes(summary):
-			m.sent, data = f.number, f.bytes
+		case f.IsBytes(1):
+			m.def, m.text = r.v.Metric(f.Bytes), validText(f.Bytes)
+			m.identity = scope + identity.Digest(f.Bytes)
+		case f.IsBytes(gauge), f.IsBytes(sum), f.IsBytes(histogram), f.IsBytes(exponential), f.IsBytes(summary):
+			m.sent, data = f.Number, f.Bytes
 		}
 		return true
 	})
@@ -133,16 +134,16 @@ func (r *reader) metric(b []byte, scope uint64) bool {
 		return false
 	}
 	m.unset = m.sent == sum || m.sent == histogram || m.sent == exponential
-	ok = each(data, func(f field) bool {
+	ok = wire.Each(data, func(f wire.Field) bool {
 		switch {
-		case f.isVarint(2): // 1 delta, 2 cumulative
-			m.delta, m.unset = f.value == 1, f.value != 1 && f.value != 2
-		case f.isVarint(3):
-			m.monotonic = f.value != 0
+		case f.IsVarint(2): // 1 delta, 2 cumulative
+			m.delta, m.unset = f.Value == 1, f.Value != 1 && f.Value != 2
+		case f.IsVarint(3):
+			m.monotonic = f.Value != 0
 		}
 		return true
 	})
-	return ok && each(data, func(f field) bool { return !f.isBytes(1) || r.point(&m, f.bytes) })
+	return ok && wire.Each(data, func(f wire.Field) bool { return !f.IsBytes(1) || r.point(&m, f.Bytes) })
 }
 
 // point reads one data point; false means that the bytes are not one.
@@ -277,12 +278,12 @@ func (r *reader) attribute(m *metric, p *point, s *record.Sample) {
 		r.attributes = append(r.attributes, m.def.Words.At(i).None())
 	}
 	stream := m.identity
-	each(p.raw, func(f field) bool {
-		if !f.isBytes(p.attributeField) {
+	wire.Each(p.raw, func(f wire.Field) bool {
+		if !f.IsBytes(p.attributeField) {
 			return true
 		}
-		stream += identity.Digest(f.bytes)
-		key, value := keyValue(f.bytes)
+		stream += identity.Digest(f.Bytes)
+		key, value := keyValue(f.Bytes)
 		if w := m.def.Words.Find(key); w != nil {
 			if text, given := scalarText(value); given {
 				r.attributes[from+int(w.Position)], _ = w.Value(text)
@@ -295,12 +296,12 @@ func (r *reader) attribute(m *metric, p *point, s *record.Sample) {
 
 // keyValue takes a KeyValue apart; value is the AnyValue's bytes.
 func keyValue(b []byte) (key, value []byte) {
-	each(b, func(f field) bool {
+	wire.Each(b, func(f wire.Field) bool {
 		switch {
-		case f.isBytes(1):
-			key = f.bytes
-		case f.isBytes(2):
-			value = f.bytes
+		case f.IsBytes(1):
+			key = f.Bytes
+		case f.IsBytes(2):
+			value = f.Bytes
 		}
 		return true
 	})
@@ -310,17 +311,17 @@ func keyValue(b []byte) (key, value []byte) {
 // scalarText is an AnyValue as the text a catalog lists. Lists, maps and bytes have none that could
 // be listed, so they are (other). given is false for an empty value.
 func scalarText(b []byte) (text []byte, given bool) {
-	each(b, func(f field) bool {
+	wire.Each(b, func(f wire.Field) bool {
 		given = true
 		switch {
-		case f.isBytes(1):
-			text = f.bytes
-		case f.isVarint(2):
-			text = strconv.AppendBool(nil, f.value != 0)
-		case f.isVarint(3):
-			text = strconv.AppendInt(nil, int64(f.value), 10)
-		case f.isFixed(4):
-			text = strconv.AppendFloat(nil, f.double(), 'g', -1, 64)
+		case f.IsBytes(1):
+			text = f.Bytes
+		case f.IsVarint(2):
+			text = strconv.AppendBool(nil, f.Value != 0)
+		case f.IsVarint(3):
+			text = strconv.AppendInt(nil, int64(f.Value), 10)
+		case f.IsFixed(4):
+			text = strconv.AppendFloat(nil, f.Double(), 'g', -1, 64)
 		default:
 			text = nil
 		}

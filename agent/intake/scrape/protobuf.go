@@ -3,56 +3,14 @@ package scrape
 import (
 	"bytes"
 	"errors"
-	"math"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/fieldpost/fieldpost/agent/intake/wire"
 )
 
 var errProtobuf = errors.New("the page is not a run of MetricFamily messages")
-
-// field is one field of a message as it stands on the wire.
-type field struct {
-	number protowire.Number
-	kind   protowire.Type
-	value  uint64
-	bytes  []byte
-}
-
-// each calls fn for the fields of a message; it is false when the bytes are not one or fn says so.
-func each(b []byte, fn func(f field) bool) bool {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return false
-		}
-		b = b[n:]
-		f := field{number: number, kind: kind}
-		switch kind {
-		case protowire.VarintType:
-			f.value, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed64Type:
-			f.value, n = protowire.ConsumeFixed64(b)
-		case protowire.BytesType:
-			f.bytes, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(number, kind, b)
-		}
-		if n < 0 {
-			return false
-		}
-		if b = b[n:]; !fn(f) {
-			return false
-		}
-	}
-	return true
-}
-
-func (f field) is(number protowire.Number, kind protowire.Type) bool {
-	return f.number == number && f.kind == kind
-}
-
-func (f field) double() float64 { return math.Float64frombits(f.value) }
 
 // families reads delimited io.prometheus.client.MetricFamily messages.
 type families struct {
@@ -81,19 +39,19 @@ func (f *families) read(b []byte) error {
 
 func (f *families) oneFamily(b []byte) bool {
 	f.family, f.kind = nil, counter // the type's default value
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.BytesType):
-			f.family = x.bytes
-		case x.is(3, protowire.VarintType):
-			f.kind = protoKind(x.value)
+		case x.IsBytes(1):
+			f.family = x.Bytes
+		case x.IsVarint(3):
+			f.kind = protoKind(x.Value)
 		}
 		return true
 	})
 	if !ok || len(f.family) == 0 || !utf8.Valid(f.family) {
 		return false
 	}
-	return each(b, func(x field) bool { return !x.is(4, protowire.BytesType) || f.metric(x.bytes) })
+	return wire.Each(b, func(x wire.Field) bool { return !x.IsBytes(4) || f.metric(x.Bytes) })
 }
 
 func protoKind(v uint64) kind {
@@ -116,29 +74,29 @@ func protoKind(v uint64) kind {
 func (f *families) metric(b []byte) bool {
 	f.labels, f.parts = f.labels[:0], f.parts[:0]
 	var at int64
-	ok := each(b, func(x field) bool {
-		if x.is(6, protowire.VarintType) {
-			ms := int64(x.value)
+	ok := wire.Each(b, func(x wire.Field) bool {
+		if x.IsVarint(6) {
+			ms := int64(x.Value)
 			if ms > farthest || ms < -farthest {
 				return false
 			}
 			at = ms * 1e6
 			return true
 		}
-		if x.kind != protowire.BytesType {
+		if x.Kind != protowire.BytesType {
 			return true
 		}
-		switch x.number {
+		switch x.Number {
 		case 1:
-			return f.label(x.bytes)
+			return f.label(x.Bytes)
 		case 2, 5:
-			return f.value(x.bytes, 0)
+			return f.value(x.Bytes, 0)
 		case 3:
-			return f.value(x.bytes, 3)
+			return f.value(x.Bytes, 3)
 		case 4:
-			return f.summary(x.bytes)
+			return f.summary(x.Bytes)
 		case 7:
-			return f.histogram(x.bytes)
+			return f.histogram(x.Bytes)
 		}
 		return true
 	})
@@ -156,12 +114,12 @@ func (f *families) part(p part, v float64) { f.parts = append(f.parts, reading{p
 
 func (f *families) label(b []byte) bool {
 	var l label
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.BytesType):
-			l.name = x.bytes
-		case x.is(2, protowire.BytesType):
-			l.value = x.bytes
+		case x.IsBytes(1):
+			l.name = x.Bytes
+		case x.IsBytes(2):
+			l.value = x.Bytes
 		}
 		return true
 	})
@@ -177,12 +135,12 @@ func (f *families) label(b []byte) bool {
 // value reads a Gauge, Untyped or Counter; began is the field of the time it was created at.
 func (f *families) value(b []byte, began protowire.Number) bool {
 	v := 0.0
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.Fixed64Type):
-			v = x.double()
-		case began != 0 && x.is(began, protowire.BytesType):
-			return f.created(x.bytes)
+		case x.IsFixed(1):
+			v = x.Double()
+		case began != 0 && x.IsBytes(began):
+			return f.created(x.Bytes)
 		}
 		return true
 	})
@@ -193,12 +151,12 @@ func (f *families) value(b []byte, began protowire.Number) bool {
 // created reads a Timestamp.
 func (f *families) created(b []byte) bool {
 	var s, ns int64
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.VarintType):
-			s = int64(x.value)
-		case x.is(2, protowire.VarintType):
-			ns = int64(x.value)
+		case x.IsVarint(1):
+			s = int64(x.Value)
+		case x.IsVarint(2):
+			ns = int64(x.Value)
 		}
 		return true
 	})
@@ -208,14 +166,14 @@ func (f *families) created(b []byte) bool {
 
 func (f *families) summary(b []byte) bool {
 	var n, total float64
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.VarintType):
-			n = float64(x.value)
-		case x.is(2, protowire.Fixed64Type):
-			total = x.double()
-		case x.is(4, protowire.BytesType):
-			return f.created(x.bytes)
+		case x.IsVarint(1):
+			n = float64(x.Value)
+		case x.IsFixed(2):
+			total = x.Double()
+		case x.IsBytes(4):
+			return f.created(x.Bytes)
 		}
 		return true
 	})
@@ -227,18 +185,18 @@ func (f *families) summary(b []byte) bool {
 // histogram reads the classic part, and the sum and count of a native one.
 func (f *families) histogram(b []byte) bool {
 	var n, total float64
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.VarintType):
-			n = float64(x.value)
-		case x.is(4, protowire.Fixed64Type) && x.double() > 0:
-			n = x.double()
-		case x.is(2, protowire.Fixed64Type):
-			total = x.double()
-		case x.is(3, protowire.BytesType):
-			return f.bucket(x.bytes)
-		case x.is(15, protowire.BytesType):
-			return f.created(x.bytes)
+		case x.IsVarint(1):
+			n = float64(x.Value)
+		case x.IsFixed(4) && x.Double() > 0:
+			n = x.Double()
+		case x.IsFixed(2):
+			total = x.Double()
+		case x.IsBytes(3):
+			return f.bucket(x.Bytes)
+		case x.IsBytes(15):
+			return f.created(x.Bytes)
 		}
 		return true
 	})
@@ -253,14 +211,14 @@ func (f *families) bucket(b []byte) bool {
 		return false
 	}
 	r := reading{part: bucket}
-	ok := each(b, func(x field) bool {
+	ok := wire.Each(b, func(x wire.Field) bool {
 		switch {
-		case x.is(1, protowire.VarintType):
-			r.value = float64(x.value)
-		case x.is(4, protowire.Fixed64Type) && x.double() > 0:
-			r.value = x.double()
-		case x.is(2, protowire.Fixed64Type):
-			r.upper = x.double()
+		case x.IsVarint(1):
+			r.value = float64(x.Value)
+		case x.IsFixed(4) && x.Double() > 0:
+			r.value = x.Double()
+		case x.IsFixed(2):
+			r.upper = x.Double()
 		}
 		return true
 	})
