@@ -172,7 +172,7 @@ func (p *Pool) noise(ctx context.Context) (map[seriesKey]noise.Params, error) {
 			}
 			for _, s := range plan.Figures() {
 				n, _ := plan.Params(s)
-				k := seriesKey{m.ID, m.HashString(), s.Field, store.DimsKey(dims(c, m, s))}
+				k := seriesKey{m.ID, m.HashString(), s.Field, store.DimsKey(c.Dims(m, s))}
 				if have, ok := out[k]; !ok || n.Variance() > have.Variance() {
 					out[k] = n
 				}
@@ -180,19 +180,6 @@ func (p *Pool) noise(ctx context.Context) (map[seriesKey]noise.Params, error) {
 		}
 	}
 	return out, nil
-}
-
-// dims are the names of a series' dimensions.
-func dims(c *catalog.Catalog, m *catalog.Measure, s report.Series) map[string]string {
-	if s.Breakdown == 0 {
-		return nil
-	}
-	b := c.Breakdowns(m)[s.Breakdown-1]
-	out := map[string]string{b.Dims[0]: b.Props[0].ValueName(s.V1)}
-	if len(b.Dims) > 1 {
-		out[b.Dims[1]] = b.Props[1].ValueName(s.V2)
-	}
-	return out
 }
 
 // catalog reads a catalog once: what is stored under a hash never changes.

@@ -254,3 +254,33 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// Dims and Resolve name every series of a catalog alike.
+func TestSeriesAndCellsHaveTheSameNames(t *testing.T) {
+	c, named := forge(t), map[int]int{}
+	for i := range c.Measures {
+		m := &c.Measures[i]
+		for n := range len(c.Breakdowns(m)) + 1 {
+			for _, field := range m.FieldsOf(n) {
+				for s := range c.Cells(i, field, report.Block4w) {
+					if int(s.Breakdown) != n || !m.HasGrain(s.Grain) {
+						continue
+					}
+					f, err := c.Resolve(report.Cell{Series: s, Start: start(report.Block4w), Form: report.Suppressed})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if d := cmp.Diff(f.Dims, c.Dims(m, s)); d != "" {
+						t.Fatalf("%s %+v (-resolved +named):\n%s", m.ID, s, d)
+					}
+					named[len(f.Dims)]++
+				}
+			}
+		}
+	}
+	for dims := range 3 {
+		if named[dims] == 0 {
+			t.Errorf("no series of %d dimensions was named", dims)
+		}
+	}
+}

@@ -112,6 +112,20 @@ func (c *Catalog) Cells(i int, f report.Field, g report.Grain) iter.Seq[report.S
 	}
 }
 
+// Dims names a series of the measure: dimension → value, empty for the total. The series is one of the
+// measure's own, as Cells gives them; what came from the wire has to go through Resolve.
+func (c *Catalog) Dims(m *Measure, s report.Series) map[string]string {
+	out := map[string]string{}
+	if s.Breakdown == 0 {
+		return out
+	}
+	b := c.Breakdowns(m)[s.Breakdown-1]
+	for i, v := range []uint16{s.V1, s.V2}[:len(b.Props)] {
+		out[b.Dims[i]] = b.Props[i].ValueName(v)
+	}
+	return out
+}
+
 // Resolve gives a cell its names. Cells come from the wire: what the measure does not have
 // is an error, never a panic, and never a figure with a name missing.
 func (c *Catalog) Resolve(cell report.Cell) (report.Figure, error) {

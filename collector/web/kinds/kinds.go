@@ -249,20 +249,8 @@ func errorBars(c *catalog.Catalog, m *catalog.Measure) map[key]float64 {
 	}
 	for _, x := range plan.Figures() {
 		if p, ok := plan.Params(x); ok {
-			out[key{0, x.Field, store.DimsKey(seriesDims(c, m, x))}] = p.Margin(noise.Confidence)
+			out[key{0, x.Field, store.DimsKey(c.Dims(m, x))}] = p.Margin(noise.Confidence)
 		}
-	}
-	return out
-}
-
-func seriesDims(c *catalog.Catalog, m *catalog.Measure, x report.Series) map[string]string {
-	if x.Breakdown == 0 {
-		return nil
-	}
-	b := c.Breakdowns(m)[x.Breakdown-1]
-	out := map[string]string{b.Dims[0]: b.Props[0].ValueName(x.V1)}
-	if len(b.Dims) > 1 {
-		out[b.Dims[1]] = b.Props[1].ValueName(x.V2)
 	}
 	return out
 }
