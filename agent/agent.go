@@ -266,16 +266,7 @@ func (a *Agent) openProbes() {
 		checks = append(checks, probe.Check{ID: p.ID, HTTP: p.HTTP, TCP: p.TCP, Interval: p.Interval, Timeout: p.Timeout, Status: p.Status, Contains: p.Contains})
 	}
 	opened := time.Now() // work announced before the agent read of it is maintenance, later work is not
-	a.probes = probe.New(probe.Config{Checks: checks, Sink: sink{a}, Logger: a.log, Maintenance: func(id string, t time.Time) bool {
-		for _, m := range a.cfg.Settings.Maintenance {
-			for _, p := range m.Probes {
-				if p == id && opened.Before(m.From) && !t.Before(m.From) && t.Before(m.To) {
-					return true
-				}
-			}
-		}
-		return false
-	}})
+	a.probes = probe.New(probe.Config{Checks: checks, Sink: sink{a}, Logger: a.log, Maintenance: a.cfg.Settings.Announced(opened)})
 }
 
 // Run serves the product, the console and the command line, and sends what may leave, until ctx
@@ -318,7 +309,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		run("statsd", func(ctx context.Context) error { return a.samples.Serve(ctx, listeners.statsd) })
 	}
 	run("delivery", a.deliver)
-	run("footprint", a.trim)
+	run("footprint", func(ctx context.Context) error { return footprint.TrimLater(ctx, a.log) })
 	a.log.Info("agent is running", "listen", listeners.intake.Addr().String(), "console", a.cfg.Settings.Console)
 	<-ctx.Done()
 	wg.Wait()
@@ -328,21 +319,6 @@ func (a *Agent) Run(ctx context.Context) error {
 		return nil
 	case err != nil && !errors.Is(err, context.Canceled):
 		return err
-	}
-	return nil
-}
-
-// trimAfter is when the start is over: the console has been looked at, the first delivery is made.
-const trimAfter = 5 * time.Second
-
-// trim gives back, once, what only the start needed. An agent that cannot is only larger.
-func (a *Agent) trim(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-	case <-time.After(trimAfter):
-		if err := footprint.Trim(); err != nil {
-			a.log.Debug("giving back memory", "error", err)
-		}
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"time"
 
@@ -49,7 +47,7 @@ func (a *Agent) openDelivery() (err error) {
 	}
 	a.delivery.checkIn, a.delivery.acked = a.newest(ledger.CheckIn), a.newest(ledger.Batch)
 	e := a.id.Enrolment
-	a.uplink, err = uplink.New(uplink.Config{URL: e.URL, CA: e.CA, Collector: e.Collector, Key: a.id.Key, Proxy: proxyOf(a.cfg.Settings.Proxy), Logger: a.log})
+	a.uplink, err = uplink.New(uplink.Config{URL: e.URL, CA: e.CA, Collector: e.Collector, Key: a.id.Key, Proxy: a.cfg.Settings.ProxyFunc(), Logger: a.log})
 	return err
 }
 
@@ -61,18 +59,6 @@ func (a *Agent) newest(kind ledger.Kind) (t time.Time) {
 		}
 	}
 	return t
-}
-
-// proxyOf is the setting as the uplink wants it; nil: the environment's.
-func proxyOf(setting string) func(*http.Request) (*url.URL, error) {
-	switch setting {
-	case "":
-		return nil
-	case "none":
-		return func(*http.Request) (*url.URL, error) { return nil, nil }
-	}
-	u, err := url.Parse(setting) // settings has checked it
-	return func(*http.Request) (*url.URL, error) { return u, err }
 }
 
 func (a *Agent) openOutbox(shelf []byte) (err error) {
@@ -103,7 +89,7 @@ func Enroll(ctx context.Context, cfg Config, token exchange.Token) (identity.Enr
 	if a.cfg.Settings.DoNotTrack {
 		return identity.Enrolment{}, refuse("do_not_track", "DO_NOT_TRACK is set: this agent will not connect to anything", "unset DO_NOT_TRACK", 1)
 	}
-	ans, err := uplink.Join(ctx, uplink.Config{Proxy: proxyOf(a.cfg.Settings.Proxy), Logger: a.log}, token, a.id.Key)
+	ans, err := uplink.Join(ctx, uplink.Config{Proxy: a.cfg.Settings.ProxyFunc(), Logger: a.log}, token, a.id.Key)
 	if err != nil {
 		return identity.Enrolment{}, refusal.Of(err)
 	}

@@ -154,3 +154,18 @@ func intoTime(to *time.Time) func(*yaml.Node) error {
 		return nil
 	}
 }
+
+// Announced tells of a probe and a moment whether the moment lies in work that was announced before it began and
+// before opened, when the settings were read.
+func (c *Config) Announced(opened time.Time) func(id string, t time.Time) bool {
+	return func(id string, t time.Time) bool {
+		for _, m := range c.Maintenance {
+			for _, p := range m.Probes {
+				if p == id && opened.Before(m.From) && !t.Before(m.From) && t.Before(m.To) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}

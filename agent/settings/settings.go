@@ -9,6 +9,8 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -207,4 +209,16 @@ func (c *Config) Parse(data []byte, name string) []error {
 		seen[k.Value] = true
 	}
 	return errs
+}
+
+// ProxyFunc is the setting as an HTTP transport wants it; nil: the environment's.
+func (c *Config) ProxyFunc() func(*http.Request) (*url.URL, error) {
+	switch c.Proxy {
+	case "":
+		return nil
+	case "none":
+		return func(*http.Request) (*url.URL, error) { return nil, nil }
+	}
+	u, err := url.Parse(c.Proxy) // Load has checked it
+	return func(*http.Request) (*url.URL, error) { return u, err }
 }
