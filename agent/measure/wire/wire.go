@@ -87,6 +87,9 @@ func (r *Reader) End() error {
 // Left is how many bytes were not read yet.
 func (r *Reader) Left() int { return len(r.b) }
 
+// Peek is all that is left, which are the Reader's bytes and stay to be read.
+func (r *Reader) Peek() []byte { return r.b }
+
 // Uint reads a number.
 func (r *Reader) Uint() uint64 {
 	v, n := binary.Uvarint(r.b)
