@@ -88,6 +88,7 @@ func (c *Catalog) Definition(m *Measure) []canon.Leaf {
 	if m.Epsilon != defaultEpsilon {
 		w.Float("epsilon", m.Epsilon)
 	}
+	w.Whole("cap", m.Cap)
 	w.Text("category", m.Category)
 	w.Texts("consumed_in", m.ConsumedIn)
 	w.Whole("retention", int64(m.Retention.Seconds()))

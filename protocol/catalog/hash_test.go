@@ -99,6 +99,16 @@ func edited(t testing.TB, replacements ...string) *catalog.Catalog {
 	return c
 }
 
+// What is told of a sum depends on how often a person counts in it.
+func TestACapMakesANewSeries(t *testing.T) {
+	was, now := forge(t), edited(t, "    by: [area]\n    where: {area: [code, docs, testing]", "    by: [area]\n    cap: 300\n    where: {area: [code, docs, testing]")
+	before, _ := was.Measure("changes")
+	after, _ := now.Measure("changes")
+	if before.DefHash == after.DefHash || before.Most() != 5600 || after.Most() != 300 || after.Cap != 300 {
+		t.Errorf("%d and %d, one hash: %v", before.Most(), after.Most(), before.DefHash == after.DefHash)
+	}
+}
+
 func TestDefinitionsOfDifferentMeasuresDiffer(t *testing.T) {
 	c := forge(t)
 	seen := map[[32]byte]string{}

@@ -109,7 +109,7 @@ func commonKeys() []string {
 // kindOnlyKeys are those that depend on the kind.
 func kindOnlyKeys() []string {
 	return []string{"events", "metric", "probe", "property", "from", "values", "valid", "good", "target", "window", "min_valid", "by", "where", "where_user",
-		"steps", "entry", "correlate", "split", "before", "features", "eligible", "uses", "purchased", "assigned", "arm", "x", "y", "of"}
+		"steps", "entry", "correlate", "split", "before", "features", "eligible", "uses", "purchased", "assigned", "arm", "x", "y", "of", "cap"}
 }
 
 // refused are keys that people expect and that there cannot be, each with what to do instead.
@@ -127,7 +127,9 @@ func refused() [][2]string {
 // kindKeys are the keys a kind needs and those it may have, beyond the ones all have.
 func kindKeys(k Kind) (needs, may []string) {
 	switch k {
-	case Count, ActiveUsers, Lifecycle:
+	case Count:
+		return []string{"events"}, []string{"by", "where", "where_user", "cap"}
+	case ActiveUsers, Lifecycle:
 		return []string{"events"}, []string{"by", "where", "where_user"}
 	case Distribution:
 		return []string{"events", "property"}, []string{"by", "where", "where_user"}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -17,7 +18,9 @@ const (
 	defaultEpsilon = 1
 	leastEpsilon   = 0.1
 	mostEpsilon    = 4
-	mostPooled     = 2 // PRIVACY: the pool's ε is for a user and block over at most two measures
+	leastCap       = 5
+	mostCap        = 200 * 28 // PRIVACY: one user counts at most 200 a day
+	mostPooled     = 2        // PRIVACY: the pool's ε is for a user and block over at most two measures
 )
 
 // ofItsKind reads what only some kinds have. What is absent or was refused is nil here.
@@ -26,6 +29,8 @@ func (r *reader) ofItsKind() {
 		r.steps(n, at)
 	}
 	switch r.m.Kind {
+	case Count:
+		r.cap()
 	case Funnel:
 		r.funnel()
 	case Adoption:
@@ -187,6 +192,22 @@ func (r *reader) adoption() {
 		sub.source()
 		sub.filters()
 		r.m.Features = append(r.m.Features, Feature{ID: e.Name, Events: sub.m.Events, Where: sub.m.Where})
+	}
+}
+
+// cap is how often one person counts.
+func (r *reader) cap() {
+	n, at := r.get("cap")
+	if n == nil {
+		return
+	}
+	switch v := r.Whole(n, at, leastCap); {
+	case r.m.Subject != Person:
+		r.Fail(n, at, strict.CodeKeyNotForKind, "leave it out", "only people are counted so often at most; this one is about %s", r.m.Subject)
+	case v > mostCap:
+		r.Fail(n, at, strict.CodeBadNumber, strconv.Itoa(mostCap), "should be at most %d", mostCap)
+	default:
+		r.m.Cap = v
 	}
 }
 

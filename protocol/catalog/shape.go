@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -147,6 +148,9 @@ func (m *Measure) Listed(f report.Field, b int) []string {
 	}
 	return nil
 }
+
+// Most is how often one person counts in a block of four weeks at most, in a sum that leaves.
+func (m *Measure) Most() int64 { return cmp.Or(m.Cap, mostCap) }
 
 // Grains are the windows kept at the site for the measure: all grains of its subject
 // (MEASURES, "Grains"), and for kinds with a length of their own only theirs.

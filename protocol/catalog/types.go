@@ -43,7 +43,8 @@
 // leaves, category, question, purpose, owner, consumed_in, retention, expires; of measures about
 // people also pool and epsilon. By kind, needed / possible:
 //
-//	count, active_users, lifecycle   events / by, where, where_user
+//	count                            events / by, where, where_user, cap
+//	active_users, lifecycle          events / by, where, where_user
 //	distribution                     events, property / by, where, where_user
 //	stickiness, retention, first_time events / where, where_user
 //	funnel                           steps (2 to 10), window (at most 30d) / entry (first | each), correlate, split, before, where_user
@@ -69,6 +70,7 @@
 //	purchased, assigned: a numeric trait of the group
 //	x, y:        numeric properties of the events
 //	of:          the id of another measure, anywhere in the file
+//	cap:         of a count about people: how often one person counts in four weeks at most, where the sum leaves (default 5600)
 //	pool:        true at two measures at most (active_users, lifecycle, retention, funnel, adoption)
 //	epsilon:     0.1 to 4, default 1: the noise at the level strict
 //
@@ -223,6 +225,7 @@ type Measure struct {
 
 	Pool    bool    // at most two measures: their noised figures join the pool, see PRIVACY
 	Epsilon float64 // privacy budget per user and block at the level strict; default 1
+	Cap     int64   // count: as declared, 0 when it is not; see Most
 
 	Category   string
 	Question   string

@@ -188,6 +188,8 @@ func difference(key string, old, now []string) []string {
 		return []string{map[bool]string{true: "joins the pool", false: "no longer joins the pool"}[len(now) > 0]}
 	case "epsilon":
 		return []string{fmt.Sprintf("the privacy budget of the level strict is %s, was %s", one(now, "1"), one(old, "1"))}
+	case "cap":
+		return []string{fmt.Sprintf("a person counts at most %s times in four weeks, was %s", one(now, "5600"), one(old, "5600"))}
 	case "of.definition":
 		return []string{"what it looks at has changed"}
 	case "retention", "window":

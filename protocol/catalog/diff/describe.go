@@ -24,6 +24,9 @@ func Describe(c *catalog.Catalog, m *catalog.Measure) string {
 	if m.Expires != "" {
 		b.WriteString(", asked again after " + m.Expires)
 	}
+	if m.Cap > 0 {
+		fmt.Fprintf(&b, ". Where the sum leaves, a person counts at most %d times in four weeks", m.Cap)
+	}
 	if m.Pool {
 		b.WriteString(". Its noised figures may join those of other customers in the pool")
 	}

@@ -39,6 +39,8 @@ func TestDiff(t *testing.T) {
 		{"coarser windows of sums", "by: [status]\n    category: usage", "by: [status]\n    leaves: day\n    category: usage", "widened requests_by_status"},
 		{"finer windows", "leaves: 5m", "leaves: hour", "widened queued"},
 		{"a smaller group", "region: emea", "region: amer", "widened changes"},
+		// A lower cap bounds people closer and so allows finer answers.
+		{"a cap", "    by: [area]\n    where: {area: [code, docs, testing]", "    by: [area]\n    cap: 300\n    where: {area: [code, docs, testing]", "widened changes"},
 		{"a filter added", "by: [status]\n", "by: [status]\n    where: {status: error}\n", "widened requests_by_status"},
 		{"fewer events", "events: [change_authored, change_accepted, change_merged]\n    by: [role]\n", "events: [change_authored]\n    by: [role]\n", "widened flow"},
 		{"another list", "[team, business]", "[team, business, trial]", "widened plan"},
