@@ -152,10 +152,13 @@ func (w Worlds) stretch(v Var, n, most int64) int64 {
 	return end
 }
 
-// keep reports whether the principle is kept in every world after the answer a.
+// keep reports whether the principle is kept in every world after the answer a. The world that spoilt an
+// answer is asked first the next time: it most likely spoils that too.
 func (w Worlds) keep(v Var, a Interval) bool {
-	for _, s := range w {
-		if !s.keep(v, a) {
+	first := max(0, slices.IndexFunc(w, func(s *System) bool { return s.spoils }))
+	for i := range w {
+		s := w[(first+i)%len(w)]
+		if s.spoils = !s.keep(v, a); s.spoils {
 			return false
 		}
 	}
@@ -195,36 +198,111 @@ func (s *System) keep(v Var, a Interval) bool {
 	if !s.assume(v, a.Lo, a.Hi) {
 		return s.work <= maxWork
 	}
-	touched := s.changed[:0]
+	touched := s.touched(m)
+	for _, t := range touched {
+		if !s.holds(t, s.dom[t]) {
+			return false
+		}
+	}
+	return s.probed(s.near(touched))
+}
+
+// touched is the numbers that changed since a mark, each once; valid until the next call.
+func (s *System) touched(m mark) []Var {
+	out := s.changed[:0]
 	for _, c := range s.trail[m:] {
 		if !s.isNew[c.v] {
 			s.isNew[c.v] = true
-			touched = append(touched, c.v)
+			out = append(out, c.v)
 		}
 	}
-	s.changed = touched
-	ok := true
-	for _, t := range touched {
-		s.isNew[t] = false
-		ok = ok && s.holds(t, s.dom[t])
+	for _, v := range out {
+		s.isNew[v] = false
 	}
-	if !ok {
-		return false
+	s.changed = out
+	return out
+}
+
+// doubt is a number in a ring, which propagation may leave wider than it is.
+type doubt struct {
+	v         Var
+	d         Interval // what propagation leaves it
+	low, high bool     // some values in the lower end are possible, in the upper end
+}
+
+// ends are the values of which some have to be possible for v to have Width of them for sure.
+func (d *doubt) ends() (low, high Interval) {
+	x := (d.d.Len() - Width) / 2
+	return Interval{d.d.Lo, d.d.Lo + x}, Interval{d.d.Hi - x, d.d.Hi}
+}
+
+// probed reports whether probing finds that each of the numbers keeps the principle. It begins with the one that
+// spoilt the last answer; the order changes nothing but the time.
+func (s *System) probed(vs []Var) bool {
+	if i, ok := slices.BinarySearch(vs, s.culprit); ok {
+		vs[0], vs[i] = vs[i], vs[0]
 	}
-	for _, t := range s.near(touched) {
-		if !s.open(t) && !s.holds(t, s.Bounds(t)) {
+	ds := s.doubts[:0]
+	for _, v := range vs {
+		ds = append(ds, doubt{v: v, d: s.dom[v]})
+	}
+	s.doubts = ds
+	for i := range ds {
+		if !s.open(ds[i:]) && !s.keeps(ds[i].v) {
+			s.culprit = ds[i].v
 			return false
 		}
 	}
 	return true
 }
 
-// open reports whether v surely has Width values left: some in the lower end of what propagation leaves it are
-// possible, and some in the upper end. It is the cheaper question than where the bounds are.
-func (s *System) open(v Var) bool {
+// open reports whether the first of the numbers surely has Width values left: some in the lower end of what
+// propagation leaves it are possible, and some in the upper end. It is the cheaper question than where the bounds are, and
+// what an assumption leaves of the other numbers answers it for some of them too.
+func (s *System) open(ds []doubt) bool {
+	d := &ds[0]
+	if d.d.Len() < Width {
+		return false
+	}
+	low, high := d.ends()
+	return (d.low || s.shows(d.v, low, ds)) && (d.high || s.shows(d.v, high, ds))
+}
+
+// shows is possible, and notes of which other numbers it shows the same: what an assumption leaves them fits every
+// relation, so propagation finds nothing against them lying in there.
+func (s *System) shows(v Var, i Interval, ds []doubt) bool {
+	m := s.mark()
+	ok := s.assume(v, i.Lo, i.Hi)
+	if ok {
+		for n := range ds {
+			d := &ds[n]
+			if is := s.dom[d.v]; is != d.d && d.d.Len() >= Width {
+				low, high := d.ends()
+				d.low = d.low || is.Hi <= low.Hi
+				d.high = d.high || is.Lo >= high.Lo
+			}
+		}
+	}
+	s.back(m)
+	return ok || s.work > maxWork // else not shown to be impossible
+}
+
+// keeps reports whether what follows for v keeps the principle. It is s.holds(v, s.Bounds(v)) with fewer questions:
+// once the lower bound is known, one tells whether there are Width values.
+func (s *System) keeps(v Var) bool {
 	d := s.dom[v]
-	x := (d.Len() - Width) / 2
-	return d.Len() >= Width && s.possible(v, d.Lo, d.Lo+x) && s.possible(v, d.Hi-x, d.Hi)
+	if d.Len() == 1 {
+		return s.holds(v, d)
+	}
+	d.Lo = s.probe(v, d, true)
+	if top := d.Lo + Width - 1; top <= d.Hi {
+		if s.possible(v, top, d.Hi) {
+			return true
+		}
+		d.Hi = top - 1
+	}
+	d.Hi = s.probe(v, d, false)
+	return s.holds(v, d)
 }
 
 // near is the protected numbers in rings that share a relation with one that was touched.

@@ -40,18 +40,23 @@ type System struct {
 
 	trail   []change
 	work    int
-	probing bool
-	changed []Var // since the last mark, each once
+	changed []Var // scratch of touched
 	isNew   []bool
+	doubts  []doubt // scratch of probed
+	culprit Var     // the number that spoilt the last answer
+	spoils  bool    // this world spoilt the last answer
 }
 
 // constraint says lo ≤ Σ factor·number ≤ hi; or, with best, that the first number is at most the largest
-// of the others.
+// of the others. plus and minus are the terms of factor 1 and −1 when there are no others.
 type constraint struct {
-	terms  []Term
-	lo, hi int64
-	best   bool
+	terms       []Term
+	plus, minus []Var
+	lo, hi      int64
+	best        bool
 }
+
+const unbounded = math.MinInt64 / 4
 
 type change struct {
 	v   Var
@@ -113,7 +118,7 @@ func (s *System) Sum(total Var, parts ...Var) {
 }
 
 // AtMost relates numbers: Σ factor·number ≤ 0.
-func (s *System) AtMost(terms ...Term) { s.relate(terms, math.MinInt64/4, 0) }
+func (s *System) AtMost(terms ...Term) { s.relate(terms, unbounded, 0) }
 
 // Equal relates numbers: Σ factor·number = 0.
 func (s *System) Equal(terms ...Term) { s.relate(slices.Clone(terms), 0, 0) }
@@ -145,7 +150,20 @@ func (s *System) AtMostOne(v Var, others ...Var) {
 }
 
 func (s *System) relate(terms []Term, lo, hi int64) {
-	s.enter(constraint{terms: terms, lo: lo, hi: hi})
+	c := constraint{terms: terms, lo: lo, hi: hi}
+	for _, t := range terms {
+		switch t.Factor {
+		case 1:
+			c.plus = append(c.plus, t.Var)
+		case -1:
+			c.minus = append(c.minus, t.Var)
+		default:
+			c.plus, c.minus = nil, nil
+			s.enter(c)
+			return
+		}
+	}
+	s.enter(c)
 }
 
 func (s *System) enter(c constraint) {
@@ -232,13 +250,11 @@ func (s *System) run() bool {
 	ok := true
 	for at := 0; at < len(s.queue); at++ {
 		c := s.queue[at]
+		if ok { // else only empty the queue
+			s.work++
+			ok = s.work <= maxWork && s.narrow(&s.cons[c])
+		}
 		s.in[c] = false
-		if !ok {
-			continue // only empty the queue
-		}
-		if s.work++; s.work > maxWork || !s.narrow(&s.cons[c]) {
-			ok = false
-		}
 		if at > 4096 && at*2 > len(s.queue) { // keep the queue short
 			s.queue = slices.Delete(s.queue, 0, at+1)
 			at = -1
@@ -248,8 +264,23 @@ func (s *System) run() bool {
 	return ok
 }
 
-// narrow cuts the numbers of one relation to what it leaves them.
+// narrow cuts the numbers of one relation to what it leaves them, until nothing of them changes any more.
 func (s *System) narrow(c *constraint) bool {
+	if c.plus != nil || c.minus != nil {
+		return s.narrowUnits(c)
+	}
+	for {
+		before := len(s.trail)
+		if !s.narrowOnce(c) {
+			return false
+		}
+		if len(s.trail) == before {
+			return true
+		}
+	}
+}
+
+func (s *System) narrowOnce(c *constraint) bool {
 	if c.best {
 		return s.narrowBest(c)
 	}
@@ -303,6 +334,42 @@ func (s *System) narrow(c *constraint) bool {
 		}
 	}
 	return true
+}
+
+// narrowUnits is narrow where every factor is 1 or −1, as nearly all are.
+func (s *System) narrowUnits(c *constraint) bool {
+	for {
+		var least, most, widest int64
+		for _, v := range c.plus {
+			d := s.dom[v]
+			least, most, widest = least+d.Lo, most+d.Hi, max(widest, d.Hi-d.Lo)
+		}
+		for _, v := range c.minus {
+			d := s.dom[v]
+			least, most, widest = least-d.Hi, most-d.Lo, max(widest, d.Hi-d.Lo)
+		}
+		if least > c.hi || most < c.lo {
+			return false
+		}
+		up, down := c.hi-least, most-c.lo // by how much a term may rise above its least, fall below its most
+		if widest <= up && widest <= down {
+			return true
+		}
+		before := len(s.trail)
+		for _, v := range c.plus {
+			if d := s.dom[v]; d.Hi-d.Lo > min(up, down) && !s.cut(v, d.Hi-down, d.Lo+up) {
+				return false
+			}
+		}
+		for _, v := range c.minus {
+			if d := s.dom[v]; d.Hi-d.Lo > min(up, down) && !s.cut(v, d.Hi-up, d.Lo+down) {
+				return false
+			}
+		}
+		if len(s.trail) == before || c.lo == unbounded {
+			return true
+		}
+	}
 }
 
 func (s *System) narrowBest(c *constraint) bool {
