@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -69,23 +68,11 @@ func (a *app) readNames(file string) (names []string, err error) {
 	unreadable := func(what string) error {
 		return &control.Error{Code: "names_unreadable", Message: "the names cannot be read: " + what, Hint: "a text file with one name a line", Exit: 2}
 	}
-	in := a.Stdin
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return nil, unreadable(errors.Unwrap(err).Error())
-		}
-		defer f.Close()
-		in = f
-	}
-	b, err := io.ReadAll(io.LimitReader(in, maxNames+1))
-	switch {
-	case err != nil:
+	b, err := a.readFile(file, maxNames)
+	if err != nil {
 		return nil, unreadable(err.Error())
-	case len(b) > maxNames:
-		return nil, unreadable("more than 16 MiB")
 	}
-	s := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
+	s := bufio.NewScanner(bytes.NewReader(b))
 	for s.Scan() {
 		if name := strings.TrimSuffix(s.Text(), "\r"); name != "" {
 			names = append(names, name)

@@ -121,67 +121,6 @@ func scraped(c control.Scrape) string {
 	return fmt.Sprintf("%d samples (%s, %.0f ms)", c.Samples, c.Target, c.TookMS)
 }
 
-func (a *app) queryCmd() *cobra.Command {
-	var q control.Query
-	var by string
-	c := &cobra.Command{Use: "query", Short: "The site's own figures", Args: args(cobra.NoArgs),
-		Long: `The site's own figures. They obey the forms of what may leave, so that this is no monitor of
-people; --exact shows the exact ones where the site allows it (local_exact), and each use is
-recorded in the ledger.`,
-		Example: "  fieldpost-agent query --measure people --grain week --from 2026-01-01\n  fieldpost-agent query --measure changes --grain month --by area -o csv",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if by != "" {
-				q.By = strings.Split(by, ",")
-			}
-			site, done, err := a.open(c)
-			if err != nil {
-				return err
-			}
-			defer done()
-			lines, err := site.Query(c.Context(), q)
-			if err != nil {
-				return err
-			}
-			v := view{header: []string{"measure", "grain", "start", "dims", "value", "closed"}, lines: []any{}}
-			for _, l := range lines {
-				v.lines = append(v.lines, l)
-				var f struct {
-					Measure, Grain, Start string
-					Dims, Value           json.RawMessage
-					Closed                bool
-					Form                  string
-					Lo, Hi                *float64
-				}
-				if err := json.Unmarshal(l, &f); err != nil {
-					return err
-				}
-				value := scalar(f.Value)
-				switch {
-				case f.Form != "" && f.Lo != nil && f.Hi != nil:
-					value = fmt.Sprintf("%v–%v", *f.Lo, *f.Hi)
-				case f.Form != "" && f.Lo != nil:
-					value = fmt.Sprintf("≥ %v", *f.Lo)
-				case f.Form != "":
-					value = "withheld"
-				}
-				v.rows = append(v.rows, []string{f.Measure, f.Grain, f.Start, dims(f.Dims), value, fmt.Sprint(f.Closed)})
-			}
-			if len(lines) == 0 && a.output == "human" {
-				fmt.Fprintln(a.Stderr, "no windows of that measure and grain in that time")
-				return nil
-			}
-			return a.print(v)
-		}}
-	f := c.Flags()
-	f.StringVar(&q.Measure, "measure", "", "id of the measure")
-	f.StringVar(&q.Grain, "grain", "", "5m, hour, day, week, month, rolling28, 4w or 12w")
-	f.StringVar(&by, "by", "", "a dimension, or two with a comma for their cross")
-	f.StringVar(&q.From, "from", "", "first start, inclusive (2026-01-31)")
-	f.StringVar(&q.To, "to", "", "last start, inclusive")
-	f.BoolVar(&q.Exact, "exact", false, "exact figures, where the site allows it; recorded")
-	return c
-}
-
 func (a *app) previewCmd() *cobra.Command {
 	explain := false
 	c := &cobra.Command{Use: "preview", Short: "Exactly what would leave now, and why the rest stays", Args: args(cobra.NoArgs),
