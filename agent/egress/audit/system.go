@@ -31,6 +31,7 @@ type System struct {
 	least  []int32 // for protected numbers: the least a known one may be; 0: not protected
 	group  []Var   // the number it is a part of; None: none
 	uses   [][]int32
+	wakes  [2][][]int32 // relations from which something may follow when its Lo rises, when its Hi falls
 	rings  []bool // its relations go round in a ring: propagation alone may see too little
 
 	cons    []constraint
@@ -75,6 +76,7 @@ func (s *System) Number(lo, hi int64) Var {
 	s.least = append(s.least, 0)
 	s.group = append(s.group, None)
 	s.uses = append(s.uses, nil)
+	s.wakes[0], s.wakes[1] = append(s.wakes[0], nil), append(s.wakes[1], nil)
 	s.rings = append(s.rings, false)
 	s.isNew = append(s.isNew, false)
 	return v
@@ -170,8 +172,20 @@ func (s *System) enter(c constraint) {
 	n := int32(len(s.cons))
 	s.cons = append(s.cons, c)
 	s.in = append(s.in, false)
-	for _, t := range c.terms {
+	for i, t := range c.terms {
 		s.uses[t.Var] = append(s.uses[t.Var], n)
+		low, high := true, true
+		switch {
+		case c.best:
+			low, high = i == 0, i > 0
+		case c.lo == unbounded:
+			low, high = t.Factor > 0, t.Factor < 0
+		}
+		for b, wake := range [2]bool{low, high} {
+			if wake {
+				s.wakes[b][t.Var] = append(s.wakes[b][t.Var], n)
+			}
+		}
 	}
 }
 
@@ -232,8 +246,15 @@ func (s *System) cut(v Var, lo, hi int64) bool {
 	}
 	s.trail = append(s.trail, change{v, d})
 	s.dom[v] = n
-	for _, c := range s.uses[v] {
-		s.push(c)
+	if n.Lo > d.Lo {
+		for _, c := range s.wakes[0][v] {
+			s.push(c)
+		}
+	}
+	if n.Hi < d.Hi {
+		for _, c := range s.wakes[1][v] {
+			s.push(c)
+		}
 	}
 	return true
 }
