@@ -108,6 +108,7 @@ type Agent struct {
 	progress map[string]int     // simulated: lines read of each recorded file
 	alsoNS   int64              // simulated: Received of the newest further record that was fed
 	delivery delivery
+	extra    extra // what a build with a tag of its own keeps beside these
 
 	purgeTo uint64 // number of the newest Forget record applied: the journal up to it has to go
 	forgot  uint64 // how many Forget records met somebody known, since Open
@@ -300,7 +301,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if listeners.console != nil {
 		run("console", func(ctx context.Context) error { return a.ServeConsole(ctx, listeners.console) })
 	}
-	run("control", func(ctx context.Context) error { return serve(ctx, listeners.control, control.Handler(a)) })
+	run("control", func(ctx context.Context) error { return control.Serve(ctx, listeners.control, control.Handler(a)) })
 	run("measuring", a.tail)
 	run("clock", a.tick)
 	run("probes", a.probes.Run)
@@ -309,6 +310,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		run("statsd", func(ctx context.Context) error { return a.samples.Serve(ctx, listeners.statsd) })
 	}
 	run("delivery", a.deliver)
+	run("extra", func(ctx context.Context) error { return a.extra.serve(ctx, a) })
 	run("footprint", func(ctx context.Context) error { return footprint.TrimLater(ctx, a.log) })
 	a.log.Info("agent is running", "listen", listeners.intake.Addr().String(), "console", a.cfg.Settings.Console)
 	<-ctx.Done()

@@ -45,20 +45,10 @@ func (a *Agent) openDelivery() (err error) {
 	if err != nil || a.id.Enrolment == nil {
 		return err
 	}
-	a.delivery.checkIn, a.delivery.acked = a.newest(ledger.CheckIn), a.newest(ledger.Batch)
+	a.delivery.checkIn, a.delivery.acked = a.ledger.Last(ledger.CheckIn), a.ledger.Last(ledger.Batch)
 	e := a.id.Enrolment
 	a.uplink, err = uplink.New(uplink.Config{URL: e.URL, CA: e.CA, Collector: e.Collector, Key: a.id.Key, Proxy: a.cfg.Settings.ProxyFunc(), Logger: a.log})
 	return err
-}
-
-// newest is when the newest ledger entry of a kind was made; zero when there is none.
-func (a *Agent) newest(kind ledger.Kind) (t time.Time) {
-	for e, err := range a.ledger.Entries(ledger.Filter{Kind: kind, Newest: 1}) {
-		if err == nil {
-			t = time.Unix(e.Time, 0)
-		}
-	}
-	return t
 }
 
 func (a *Agent) openOutbox(shelf []byte) (err error) {

@@ -38,13 +38,14 @@ type saved struct {
 	Told     int             `json:"told,omitempty"`  // the newest decision the collector was told of
 	Purge    uint64          `json:"purge,omitempty"` // the journal up to here has to go: it names who was forgotten
 	Changes  json.RawMessage `json:"changes,omitempty"`
+	Extra    json.RawMessage `json:"extra,omitempty"` // dropped by a build that has none
 }
 
 // openSite restores fold, gate and shelf from the last checkpoint.
 func (a *Agent) openSite() (err error) {
 	a.gate = egress.New(egress.Config{Zone: a.zone, Catalog: a.byPrefix})
 	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Seal: a.vault.Files(useMeasure), Open: !a.vault.Sealed(), Measure: measure.Config{
-		Zone: a.zone, Workdays: a.cfg.Settings.WorkingDays, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.closed,
+		Zone: a.zone, Workdays: a.cfg.Settings.WorkingDays, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.judge(),
 		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
 		Facts:       map[string]string{"agent.version": a.cfg.Version, "agent.os": runtime.GOOS, "agent.arch": runtime.GOARCH},
 	}})
@@ -69,7 +70,7 @@ func (a *Agent) openSite() (err error) {
 	if err := a.gate.Load(s.Gate); err != nil {
 		return err
 	}
-	if err := a.changes.Load(s.Changes); err != nil {
+	if err := errors.Join(a.changes.Load(s.Changes), a.extra.load(s.Extra)); err != nil {
 		return err
 	}
 	if err := a.openOutbox(s.Shelf); err != nil {
@@ -120,6 +121,7 @@ func (a *Agent) apply(no uint64, r *record.Record) error {
 		}
 	}
 	a.applied = no
+	a.extra.applied(a, r)
 	a.moved.Broadcast()
 	return nil
 }
@@ -135,6 +137,7 @@ func (a *Agent) begin(r *record.Record) {
 func (a *Agent) forget(no uint64, r *record.Record) {
 	f := a.store.Fold()
 	f.Advance(r.Received)
+	a.extra.forget(a, r)
 	if f.Forget(string(r.Data)) {
 		a.forgot++
 	}
@@ -174,13 +177,22 @@ func (s sizes) Holders(trait string) map[string]int {
 	return s.fold.Holders(s.now, measure.DefaultRemember, trait)
 }
 
+// judge is what the fold calls with a closed window; nil where the gate does not judge. From a recording that is not
+// enrolled nothing can leave, and judging takes longer than measuring.
+func (a *Agent) judge() func(*measure.Window) {
+	if !a.judges() {
+		return nil
+	}
+	return a.closed
+}
+
+func (a *Agent) judges() bool { return a.id.Enrolment != nil || !a.cfg.Simulated || a.cfg.Judge }
+
 // closed takes a closed window through the gate to the shelf. The fold calls it, with mu held.
 func (a *Agent) closed(w *measure.Window) {
-	if !a.judges() {
-		return
-	}
+	a.extra.closed(a, w)
 	a.sayChanges(w.Closed)
-	e := egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
+	e := egress.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells, Sum: (*egress.Sum)(w.Sum)}
 	cells, leave, err := a.gate.Judge(e, a.policy)
 	if err != nil { // no random bytes: the window stays, and noise for it was not spent
 		a.log.Error("a window was withheld", "measure", w.Catalog.Measures[w.Measure].ID, "error", err)
@@ -193,10 +205,6 @@ func (a *Agent) closed(w *measure.Window) {
 	}
 	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, egress.Cells(cells))
 }
-
-// judges reports whether the gate judges here. From a recording that is not enrolled nothing can leave, and judging
-// takes longer than measuring.
-func (a *Agent) judges() bool { return a.id.Enrolment != nil || !a.cfg.Simulated || a.cfg.Judge }
 
 // catchUp applies what the journal holds beyond the fold.
 func (a *Agent) catchUp(ctx context.Context) error {
@@ -288,7 +296,11 @@ func (a *Agent) checkpoint() (err error) {
 	if err != nil {
 		return err
 	}
-	s := saved{Gate: gate, Changes: changes, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told, Purge: a.purgeTo}
+	more, err := a.extra.save(a)
+	if err != nil {
+		return err
+	}
+	s := saved{Gate: gate, Changes: changes, Extra: more, Shelf: a.outbox.Save(), Consent: a.delivery.consent, Progress: a.progress, Virtual: a.virtualNS.Load(), Also: a.alsoNS, Told: a.delivery.told, Purge: a.purgeTo}
 	if a.current != nil {
 		s.Catalog = a.current.Hash
 	}

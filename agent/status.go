@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/http"
 	"syscall"
 	"time"
 
@@ -175,25 +173,6 @@ func (a *Agent) figures(wire []byte) (out []report.Figure) {
 	}
 	out, _ = c.ResolveAll(b.Cells)
 	return out
-}
-
-func httpServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-}
-
-// serve answers on l until ctx ends.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := httpServer(h)
-	stop := context.AfterFunc(ctx, func() {
-		done, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = srv.Shutdown(done) // what does not end in time is cut by the process's end
-	})
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }
 
 func refuse(code, message, hint string, exit int) error {

@@ -37,6 +37,7 @@ func Handler(s interface {
 	handle(mux, "forget", s.Forget)
 	handle(mux, "wipe", s.Wipe)
 	handle(mux, "audit", s.Audit)
+	more(mux, s)
 	return mux
 }
 
@@ -88,6 +89,21 @@ func Listen(state string) (net.Listener, error) {
 		return nil, fmt.Errorf("making the control socket: %w", err)
 	}
 	return l, nil
+}
+
+// Serve answers on l, from Listen, until ctx ends.
+func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	stop := context.AfterFunc(ctx, func() {
+		done, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = srv.Shutdown(done) // what does not end in time is cut by the process's end
+	})
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // Client asks the agent that holds a state directory.

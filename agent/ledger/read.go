@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/durable"
@@ -146,4 +147,14 @@ func (l *Ledger) Figures(resolve Resolve) iter.Seq2[Sent, error] {
 			}
 		}
 	}
+}
+
+// Last is when the newest entry of a kind was made; zero when there is none.
+func (l *Ledger) Last(kind Kind) (t time.Time) {
+	for e, err := range l.Entries(Filter{Kind: kind, Newest: 1}) {
+		if err == nil {
+			t = time.Unix(e.Time, 0)
+		}
+	}
+	return t
 }
