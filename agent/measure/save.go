@@ -24,7 +24,7 @@ import (
 )
 
 // magic begins a checkpoint; its last byte is the version.
-const magic = "fpfold\x00\x02"
+const magic = "fpfold\x00\x03"
 
 // ErrCheckpoint is wrapped by every error of Load.
 var ErrCheckpoint = errors.New("checkpoint cannot be used")

@@ -12,7 +12,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
 
-// A sealed day: the number of sets, and for each its part and a Roaring bitmap in the portable
+// A sealed day, as memory holds it (shrink.go has its form on disk): the number of sets, and for each its part and a Roaring bitmap in the portable
 // format with its length; the number of rows, which of part and bin they have, and the rows sorted
 // by key, users as distances; then the sums likewise. Sets are written from their members in
 // order, so that their containers do not tell how the set came about.
@@ -80,14 +80,19 @@ func saveSets(w *wire.Writer, sets map[uint32]*roaring.Bitmap) {
 	w.Uint(uint64(len(sets)))
 	for _, part := range slices.Sorted(maps.Keys(sets)) {
 		w.Uint(uint64(part))
-		plain := roaring.New()
-		plain.AddMany(sets[part].ToArray())
-		b, err := plain.ToBytes()
-		if err != nil {
-			panic(err) // a buffer in memory takes all
-		}
-		w.Bytes(b)
+		saveSet(w, sets[part].ToArray())
 	}
+}
+
+// saveSet writes a set of these, which are in order.
+func saveSet(w *wire.Writer, ids []uint32) {
+	plain := roaring.New()
+	plain.AddMany(ids)
+	b, err := plain.ToBytes()
+	if err != nil {
+		panic(err) // a buffer in memory takes all
+	}
+	w.Bytes(b)
 }
 
 // rows writes keys.

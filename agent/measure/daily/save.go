@@ -3,9 +3,6 @@ package daily
 import (
 	"fmt"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
-	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -28,7 +25,7 @@ func (b *Book) Save(w *wire.Writer) {
 // Sections are the days and rests, each by itself, under keys that begin with prefix.
 func (b *Book) Sections(prefix string) (out []wire.Section) {
 	add := func(key string, d *Day) {
-		out = append(out, wire.Section{Key: key, Versioned: true, Version: d.version, Write: func(w *wire.Writer) { w.Raw(d.bytes()) }})
+		out = append(out, wire.Section{Key: key, Versioned: true, Version: d.version, Dense: true, Write: func(w *wire.Writer) { shrink(w, d.bytes()) }})
 	}
 	for _, no := range b.Days() {
 		add(dayKey(prefix, no), b.days[no])
@@ -46,9 +43,10 @@ func restKey(prefix string, x Window) string { return fmt.Sprintf("%s%s/%d", pre
 func Load(in *wire.Reader, prefix string, persons, parts int, get func(key string) *wire.Reader) *Book {
 	b := NewBook()
 	take := func(key string) *Day {
-		d := &Day{raw: get(key).Rest()}
-		if err := check(d.raw, persons, parts); err != nil {
-			in.Fail(key + ": " + err.Error())
+		r := get(key)
+		d := &Day{raw: stretch(r, persons, parts)}
+		if r.Err() != nil {
+			in.Fail(key + ": " + r.Err().Error())
 		}
 		return d
 	}
@@ -61,53 +59,4 @@ func Load(in *wire.Reader, prefix string, persons, parts int, get func(key strin
 		b.rest[x] = take(restKey(prefix, x))
 	}
 	return b
-}
-
-// check walks through a day.
-func check(b []byte, persons, parts int) error {
-	r := wire.NewReader(b)
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if r.Below(parts); r.Err() != nil {
-			break
-		}
-		size := r.Count()
-		set := roaring.New()
-		if _, err := set.FromBuffer(r.Take(size)); err != nil {
-			return err
-		}
-		if err := set.Validate(); err != nil {
-			return err
-		}
-		if set.IsEmpty() || int64(set.Maximum()) >= int64(persons) {
-			r.Fail("a person who is not there")
-		}
-	}
-	for sums := range 2 {
-		checkRows(r, sums == 1, persons, parts)
-	}
-	return r.End()
-}
-
-func checkRows(r *wire.Reader, sums bool, persons, parts int) {
-	n := r.Count()
-	var flags [1]byte
-	r.Raw(flags[:])
-	user := uint32(0)
-	for ; n > 0 && r.Err() == nil; n-- {
-		user += uint32(r.Uint())
-		if int64(user) >= int64(persons) && user != ^uint32(0) {
-			r.Fail("a person who is not there")
-		}
-		if flags[0]&hasPart != 0 {
-			r.Below(parts)
-		}
-		if flags[0]&hasBin != 0 {
-			r.Int()
-		}
-		if sums {
-			series.LoadFixed(r)
-		} else {
-			r.Uint()
-		}
-	}
 }

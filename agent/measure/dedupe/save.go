@@ -3,10 +3,11 @@ package dedupe
 import (
 	"fmt"
 
+	"github.com/fieldpost/fieldpost/agent/measure/dense"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
 
-// block is how many ids are saved together, about 1 MB: only the newest block is written again.
+// block is how many ids are saved together, about 800 KB: only the newest block is written again.
 const block = 16 * chunkLen
 
 // Sections are the parts of the set that are saved, each by itself.
@@ -17,7 +18,7 @@ func (s *Set) Sections() (out []wire.Section) {
 	}})
 	for b := s.first / block; s.first < s.next && b <= (s.next-1)/block; b++ {
 		// What was dropped from a block's beginning since it was written does not matter: Load skips it.
-		out = append(out, wire.Section{Key: fmt.Sprintf("ids/%d", b), Versioned: true, Version: min(s.next, (b+1)*block), Write: func(w *wire.Writer) { s.save(w, b) }})
+		out = append(out, wire.Section{Key: fmt.Sprintf("ids/%d", b), Versioned: true, Version: min(s.next, (b+1)*block), Dense: true, Write: func(w *wire.Writer) { s.save(w, b) }})
 	}
 	return out
 }
@@ -26,12 +27,15 @@ func (s *Set) save(w *wire.Writer, b uint64) {
 	from, to := max(s.first, b*block), min(s.next, (b+1)*block)
 	w.Uint(from)
 	w.Uint(to - from)
-	last := int64(0)
+	last, times := int64(0), make([]uint64, 0, dense.Most)
 	for seq := from; seq < to; seq++ {
 		e := s.entry(seq)
 		w.Raw(e.id[:])
-		w.Int(e.time() - last)
-		last = e.time()
+		times = append(times, uint64(e.time()-last))
+		if last = e.time(); len(times) == dense.Most || seq == to-1 {
+			dense.Append(w, times) // after the ids they are of
+			times = times[:0]
+		}
 	}
 }
 
@@ -74,12 +78,18 @@ func (s *Set) load(r *wire.Reader, first, until uint64) {
 		return
 	}
 	var at int64
-	for ; seq < until && r.Err() == nil; seq++ {
-		var id [12]byte
-		r.Raw(id[:])
-		at += r.Int()
-		if seq >= first {
-			s.add(&id, at)
+	times := make([]uint64, 0, dense.Most)
+	for seq < until && r.Err() == nil {
+		times = times[:min(dense.Most, until-seq)]
+		ids := r.Take(12 * len(times))
+		if dense.Read(r, times); r.Err() != nil {
+			return
+		}
+		for i, t := range times {
+			if at += int64(t); seq >= first {
+				s.add((*[12]byte)(ids[12*i:]), at)
+			}
+			seq++
 		}
 	}
 }

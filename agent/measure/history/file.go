@@ -110,7 +110,7 @@ func (s *Store) sealed(files []file, next uint64) ([]file, uint64, error) {
 			}
 			continue
 		}
-		packs, err := s.read(f)
+		packs, err := s.read(f, nil)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -20,7 +20,7 @@
 //
 // A sealed day of a measure, a block of the dictionary, a block of ids is written once and then only
 // when it changes: in a minute, what the minute changed, not what half a year holds. A file whose
-// sections have all been written anew goes; when more than an eighth of what the files hold is
+// sections have all been written anew goes; when more than a sixteenth of what the files hold is
 // old, the sections still needed of those with the most of it are written again, until it is less.
 // After somebody was forgotten everything is written again, so that the name is in no file.
 //
@@ -43,6 +43,7 @@ package history
 import (
 	"bytes"
 	"cmp"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,13 +57,14 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
+	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 const (
-	magicCheckpoint = "fpstate\x02"
-	magicClosed     = "fpclose\x01"
+	magicCheckpoint = "fpstate\x03"
+	magicClosed     = "fpclose\x02"
 	fan             = 8 // files of a level that are merged into one
 
 	damagedSuffix = ".damaged"
@@ -71,8 +73,7 @@ const (
 // ErrNewer: the state was written by a newer program.
 var ErrNewer = errors.New("state was written by a newer version")
 
-// ErrOlder: the state was written before it was kept in sections, in a form this program does not read. It is
-// left as it is.
+// ErrOlder: the state was written by an earlier program, in a form this one does not read. It is left as it is.
 var ErrOlder = errors.New("state was written by a version that is too old")
 
 // errDamaged: a file is not what was written.
@@ -235,7 +236,7 @@ func (s *Store) clean() error {
 		}
 	}
 	for _, f := range slices.Clone(s.files) {
-		_, err := s.read(f)
+		_, err := s.read(f, nil)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			s.damaged = append(s.damaged, s.path(name(f.no)))
@@ -336,27 +337,55 @@ func (s *Store) readCheckpoint() error {
 }
 
 func (s *Store) write(no, level uint64, packs []*measure.Pack) (file, error) {
+	small := squeezer{}
+	if level > 0 {
+		small.level = flate.DefaultCompression
+	}
 	w := s.begin(magicClosed)
 	w.Uint(uint64(len(packs)))
 	for _, p := range packs {
-		p.Save(w)
+		var body, section wire.Writer
+		p.Save(&body)
+		if err := small.add(&section, body.B, false); err != nil {
+			return file{}, err
+		}
+		w.String(p.Measure)
+		w.Uint(uint64(p.Grain))
+		w.Bytes(section.B)
 	}
 	sum, err := s.put(name(no), w)
 	return file{no, level, sum}, err
 }
 
-func (s *Store) read(f file) (packs []*measure.Pack, err error) {
+// pressed is the next pack of a file of closed windows, as squeezer left it.
+func pressed(r *wire.Reader) (id string, g report.Grain, section []byte) {
+	return r.String(), report.Grain(r.Below(math.MaxUint8)), r.Take(r.Count())
+}
+
+// read is the packs of a file, those of one measure and grain when want says so.
+func (s *Store) read(f file, want func(id string, g report.Grain) bool) (packs []*measure.Pack, err error) {
 	r, err := s.get(name(f.no), magicClosed)
 	if err != nil {
 		return nil, err
 	}
-	if r.sum != f.sum {
+	if r.sum != f.sum || r.version != magicClosed[len(magicClosed)-1] {
 		return nil, fmt.Errorf("reading %s: another file than the checkpoint names: %w", name(f.no), errDamaged)
 	}
+	var long stretcher
 	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		packs = append(packs, pack.Load(r.Reader))
+		id, g, section := pressed(r.Reader)
+		if r.Err() != nil || (want != nil && !want(id, g)) {
+			continue
+		}
+		body, _ := long.next(section)
+		in := wire.NewReader(body)
+		p := pack.Load(in)
+		if in.End() != nil || p.Measure != id || p.Grain != g {
+			r.Fail("closed windows")
+		}
+		packs = append(packs, p)
 	}
-	if r.Err() != nil {
+	if r.End() != nil {
 		return nil, fmt.Errorf("reading %s: %w", name(f.no), errors.Join(errDamaged, r.Err()))
 	}
 	return packs, nil
@@ -396,7 +425,7 @@ func (s *Store) merge(files []file, next uint64) ([]file, uint64, error) {
 // together is the windows of files, those of one measure and grain in one pack.
 func (s *Store) together(of []file) (packs []*measure.Pack, err error) {
 	for _, f := range of {
-		ps, err := s.read(f)
+		ps, err := s.read(f, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -433,15 +462,13 @@ func (s *Store) Oldest(g report.Grain) int64 {
 // Each implements measure.Past.
 func (s *Store) Each(id string, g report.Grain, fn func(measure.Stored) error) error {
 	for _, f := range s.files {
-		packs, err := s.read(f)
+		packs, err := s.read(f, func(m string, of report.Grain) bool { return m == id && of == g })
 		if err != nil {
 			return err
 		}
 		for _, p := range packs {
-			if p.Measure == id && p.Grain == g {
-				if err := p.Each(fn); err != nil {
-					return err
-				}
+			if err := p.Each(fn); err != nil {
+				return err
 			}
 		}
 	}

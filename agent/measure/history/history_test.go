@@ -243,20 +243,23 @@ func TestOldFiveMinutesAreDropped(t *testing.T) {
 	}
 }
 
-// A checkpoint of before sections is not read, and neither taken for damaged nor touched.
+// Checkpoints of earlier forms are not read, and neither taken for damaged nor touched.
 func TestAStateThatIsTooOldIsRefusedAndLeftAsItIs(t *testing.T) {
 	cfg, _ := config(t)
-	old := []byte("fpstate\x01 and what the first versions wrote")
-	old = binary.LittleEndian.AppendUint32(old, crc32.Checksum(old, crc32.MakeTable(crc32.Castagnoli)))
-	dir := t.TempDir()
-	path := filepath.Join(dir, "checkpoint")
-	if err := os.WriteFile(path, old, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := history.Restore(dir, cfg); !errors.Is(err, history.ErrOlder) {
-		t.Errorf("%v", err)
-	}
-	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, old) {
-		t.Errorf("%q, %v", b, err)
+	for version := range byte(2) {
+		old := append([]byte("fpstate"), version+1)
+		old = append(old, " and what earlier versions wrote"...)
+		old = binary.LittleEndian.AppendUint32(old, crc32.Checksum(old, crc32.MakeTable(crc32.Castagnoli)))
+		dir := t.TempDir()
+		path := filepath.Join(dir, "checkpoint")
+		if err := os.WriteFile(path, old, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := history.Restore(dir, cfg); !errors.Is(err, history.ErrOlder) {
+			t.Errorf("version %d: %v", version+1, err)
+		}
+		if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, old) {
+			t.Errorf("version %d: %q, %v", version+1, b, err)
+		}
 	}
 }

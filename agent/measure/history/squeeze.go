@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"errors"
 	"fmt"
@@ -12,24 +13,26 @@ import (
 )
 
 // A section lies in its file as twice its size, one more where it is compressed, and then a Deflate stream
-// (RFC 1951), or its bytes where that would not be shorter. The fastest setting takes a third off; a slower one takes hardly more,
-// and a checkpoint is written every minute.
+// (RFC 1951), or its bytes where that would not be shorter, or where the section is dense already. The fastest setting is
+// hardly worse than a slower one, and a checkpoint is written every minute. Of closed windows each pack is such a section;
+// when files are merged, which happens to a window once a day at most, a slower setting takes more off.
 
 // squeezer shortens sections.
 type squeezer struct {
-	to *flate.Writer
-	b  bytes.Buffer
+	level int // flate.BestSpeed, or slower for what is written once; 0: BestSpeed
+	to    *flate.Writer
+	b     bytes.Buffer
 }
 
 // least is the size below which nothing is gained.
 const least = 64
 
-// add appends a section of these bytes to w.
-func (s *squeezer) add(w *wire.Writer, section []byte) error {
-	if len(section) >= least {
+// add appends a section of these bytes to w; dense ones as they are.
+func (s *squeezer) add(w *wire.Writer, section []byte, dense bool) error {
+	if len(section) >= least && !dense {
 		s.b.Reset()
 		if s.to == nil {
-			to, err := flate.NewWriter(&s.b, flate.BestSpeed)
+			to, err := flate.NewWriter(&s.b, cmp.Or(s.level, flate.BestSpeed))
 			if err != nil {
 				return fmt.Errorf("compressing a section: %w", err)
 			}
@@ -89,17 +92,31 @@ func (s *stretcher) next(b []byte) (section, rest []byte) {
 // Spread is a file of the store, opened, with nothing compressed in it: for those who look whether a name stands
 // there.
 func Spread(file []byte) []byte {
-	if !bytes.HasPrefix(file, []byte(magicState)) {
-		return file
-	}
 	var long stretcher
-	out := bytes.Clone(file[:len(magicState)])
-	for b := file[len(magicState):]; len(b) > 4; { // the checksum comes last
-		section, rest := long.next(b)
-		if section == nil && len(rest) == 0 {
-			return file
+	switch {
+	case len(file) < len(magicState)+4:
+	case bytes.HasPrefix(file, []byte(magicState)):
+		out := bytes.Clone(file[:len(magicState)])
+		for b := file[len(magicState):]; len(b) > 4; { // the checksum comes last
+			section, rest := long.next(b)
+			if section == nil && len(rest) == 0 {
+				return file
+			}
+			out, b = append(out, section...), rest
 		}
-		out, b = append(out, section...), rest
+		return out
+	case bytes.HasPrefix(file, []byte(magicClosed)):
+		out := bytes.Clone(file[:len(magicClosed)])
+		r := wire.NewReader(file[len(magicClosed) : len(file)-4])
+		for n := r.Count(); n > 0; n-- {
+			measure, _, section := pressed(r)
+			body, _ := long.next(section)
+			if r.Err() != nil || body == nil {
+				return file
+			}
+			out = append(append(out, measure...), body...)
+		}
+		return out
 	}
-	return out
+	return file
 }

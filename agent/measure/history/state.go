@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,8 +11,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 )
 
-// Its version 1 held sections as they are.
-const magicState = "fpparts\x02"
+const magicState = "fpparts\x03"
 
 // slack is how much old may lie in the files whatever they hold.
 const slack = 1 << 20
@@ -66,7 +64,7 @@ func (s *Store) writeSections(next uint64) (map[string]part, map[uint64]segment,
 				return nil
 			}
 		}
-		err := small.add(w, body.B)
+		err := small.add(w, body.B, sec.Dense)
 		p.size = uint64(len(w.B)) - at
 		parts[sec.Key] = p
 		return err
@@ -100,7 +98,7 @@ func (s *Store) writeSections(next uint64) (map[string]part, map[uint64]segment,
 }
 
 // crowded are the files to be given up: those with the largest share of what is old, until that is less
-// than an eighth of what is needed.
+// than a sixteenth of what is needed.
 func (s *Store) crowded(parts map[string]part) map[uint64]bool {
 	live, needed := map[uint64]uint64{}, uint64(0)
 	for _, p := range parts {
@@ -127,7 +125,7 @@ func (s *Store) crowded(parts map[string]part) map[uint64]bool {
 	})
 	out := map[uint64]bool{}
 	for _, no := range nos {
-		if old <= needed/8+slack {
+		if old <= needed/16+slack {
 			break
 		}
 		out[no] = true
@@ -192,11 +190,7 @@ func (s *Store) readSections() error {
 		if !ok {
 			return nil
 		}
-		b := bytesOf[p.segment][p.at : p.at+p.size]
-		if held[p.segment].version == 1 {
-			return bytes.Clone(b)
-		}
-		section, _ := long.next(b)
+		section, _ := long.next(bytesOf[p.segment][p.at : p.at+p.size])
 		return section
 	})
 	if err != nil {

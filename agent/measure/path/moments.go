@@ -1,11 +1,8 @@
 package path
 
 import (
-	"cmp"
-	"maps"
 	"math/big"
 	"math/bits"
-	"slices"
 
 	"github.com/fieldpost/fieldpost/agent/measure/series"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
@@ -93,48 +90,17 @@ func (m *Moments) prune(need, settled int64) {
 	}
 }
 
-// bytes is the day as it is saved.
-func (d *sumDay) bytes() []byte {
-	if d.open == nil {
-		return d.raw
-	}
-	w := &wire.Writer{}
-	w.Uint(uint64(len(d.open)))
-	for _, k := range slices.SortedFunc(maps.Keys(d.open), func(a, b sumKey) int {
-		return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.combo, b.combo))
-	}) {
-		s := d.open[k]
-		w.Uint(uint64(k.user + 1)) // 0: nobody
-		w.Uint(uint64(k.combo))
-		w.Uint(s.N)
-		s.X.Save(w)
-		s.Y.Save(w)
-		s.XX.save(w)
-		s.YY.save(w)
-		s.XY.save(w)
-	}
-	return slices.Clip(w.B)
-}
-
-// readSums reads what bytes wrote.
-func readSums(r *wire.Reader, fn func(user, combo uint32, s *Sums)) {
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		user, combo := uint32(r.Below(1<<32))-1, uint32(r.Below(1<<32))
-		s := &Sums{r.Uint(), series.LoadFixed(r), series.LoadFixed(r), loadWide(r), loadWide(r), loadWide(r)}
-		if r.Err() == nil {
-			fn(user, combo, s)
-		}
-	}
-}
-
 // Wide is a decimal of eighteen places in 256 bits, two's complement, the lowest word first. A
 // product of two numbers of a record is below 2^187 in it.
 type Wide [4]uint64
 
 // Product is a × b exactly.
-func Product(a, b record.Decimal) Wide {
-	ah, al := scaled(a)
-	bh, bl := scaled(b)
+func Product(a, b record.Decimal) Wide { return product(series.FromDecimal(a), series.FromDecimal(b)) }
+
+// product is a × b, both of one record.
+func product(a, b series.Fixed) Wide {
+	ah, al, an := a.Amount()
+	bh, bl, bn := b.Amount()
 	var w Wide
 	w[1], w[0] = bits.Mul64(al, bl)
 	h1, l1 := bits.Mul64(ah, bl)
@@ -143,23 +109,10 @@ func Product(a, b record.Decimal) Wide {
 	w[1], c = bits.Add64(w[1], l1, 0)
 	w[1], d = bits.Add64(w[1], l2, 0)
 	w[2] = h1 + h2 + ah*bh + c + d // the upper halves are below 2^30
-	if (a.Mantissa < 0) != (b.Mantissa < 0) {
+	if an != bn {
 		w.negate()
 	}
 	return w
-}
-
-// scaled is the amount of d in units of 10^-9.
-func scaled(d record.Decimal) (hi, lo uint64) {
-	scale := uint64(1)
-	for i := d.Exponent; i < 9; i++ {
-		scale *= 10
-	}
-	m := uint64(d.Mantissa)
-	if d.Mantissa < 0 {
-		m = -m
-	}
-	return bits.Mul64(m, scale)
 }
 
 func (w *Wide) negate() {
@@ -192,15 +145,4 @@ func (w Wide) Float() float64 {
 		v = -v
 	}
 	return v
-}
-
-func (w *Wide) save(to *wire.Writer) {
-	for _, x := range w[:3] {
-		to.Uint(x)
-	}
-	to.Int(int64(w[3]))
-}
-
-func loadWide(r *wire.Reader) Wide {
-	return Wide{r.Uint(), r.Uint(), r.Uint(), uint64(r.Int())}
 }

@@ -29,20 +29,20 @@ func (s *State) Save(w *wire.Writer) {
 // Sections are the parts that are saved by themselves, under keys that begin with prefix: what happened,
 // by day, because old days hardly ever change; what lies behind all windows; what is counted.
 func (s *State) Sections(prefix string) (out []wire.Section) {
-	add := func(key string, version uint64, write func(*wire.Writer)) {
-		out = append(out, wire.Section{Key: prefix + key, Versioned: true, Version: version, Write: write})
+	add := func(key string, version uint64, dense bool, write func(*wire.Writer)) {
+		out = append(out, wire.Section{Key: prefix + key, Versioned: true, Version: version, Dense: dense, Write: write})
 	}
 	switch {
 	case s.Funnel != nil:
 		s.Funnel.sections(add)
-		add("behind", s.Funnel.behind, s.Funnel.saveBehind)
+		add("behind", s.Funnel.behind, false, s.Funnel.saveBehind)
 	case s.Flow != nil:
 		s.Flow.sections(add)
-		add("tally", s.Flow.tally, s.Flow.saveTally)
+		add("tally", s.Flow.tally, false, s.Flow.saveTally)
 	case s.Sums != nil:
 		for _, no := range slices.Sorted(maps.Keys(s.Sums.days)) {
 			d := s.Sums.days[no]
-			add(dayKey(no), d.version, func(w *wire.Writer) { w.Raw(d.bytes()) })
+			add(dayKey(no), d.version, true, func(w *wire.Writer) { w.Raw(d.bytes()) })
 		}
 	}
 	return out
@@ -138,10 +138,10 @@ func (b *book) save(w *wire.Writer) {
 	saveDays(w, b.days())
 }
 
-func (b *book) sections(add func(key string, version uint64, write func(*wire.Writer))) {
+func (b *book) sections(add func(key string, version uint64, dense bool, write func(*wire.Writer))) {
 	marks := sync.OnceValue(b.marks)
 	for _, no := range b.days() {
-		add(dayKey(no), max(b.all, b.touched[no]), func(w *wire.Writer) { saveDay(w, no, marks()) })
+		add(dayKey(no), max(b.all, b.touched[no]), true, func(w *wire.Writer) { saveDay(w, no, marks()) })
 	}
 }
 
@@ -162,40 +162,6 @@ func (b *book) marks() []mark {
 	return out
 }
 
-// saveDay writes the matches of a day, user by user.
-func saveDay(w *wire.Writer, no int64, marks []mark) {
-	begin, end := no*utcDay, (no+1)*utcDay
-	for i := range marks {
-		k := &marks[i]
-		m := k.h.m
-		from := int(k.at)
-		if (from > 0 && m[from-1].time >= begin) || (from < len(m) && m[from].time < begin) {
-			from = k.h.before(begin)
-		}
-		to := from
-		for to < len(m) && m[to].time < end {
-			to++
-		}
-		if k.at = int32(to); from == to {
-			continue
-		}
-		w.Uint(uint64(k.user))
-		w.Uint(uint64(to - from))
-		last := begin
-		for i := from; i < to; i++ {
-			x := &m[i]
-			w.Uint(uint64(x.time - last))
-			last = x.time
-			w.Uint(uint64(x.seq))
-			w.Uint(uint64(x.steps))
-			w.Uint(uint64(x.split))
-			if k.h.keys != nil {
-				w.Uint(k.h.keys[i])
-			}
-		}
-	}
-}
-
 func (b *book) load(r *wire.Reader, persons, steps int, part func(string) *wire.Reader) {
 	b.seq = uint32(r.Below(1 << 32))
 	b.limit = r.Below(1 << 48)
@@ -206,40 +172,11 @@ func (b *book) load(r *wire.Reader, persons, steps int, part func(string) *wire.
 		if in.Left() == 0 {
 			r.Fail("a day without matches")
 		}
-		for in.Left() > 0 {
-			all.day(in, no, persons, steps, b.Correlate)
-		}
-		if in.End() != nil {
+		if all.day(in, no, persons, steps, b.Correlate); in.End() != nil {
 			r.Fail("the matches of a day")
 		}
 	}
 	b.deal(r, &all, persons)
-}
-
-// loaded is matches as they lie in the sections: by day, and there by user.
-type loaded struct {
-	users []uint32 // of each match
-	m     []match
-	keys  []uint64 // correlate
-}
-
-// day reads the matches of a user on a day.
-func (l *loaded) day(r *wire.Reader, no int64, persons, steps int, keyed bool) {
-	user := uint32(r.Below(persons))
-	last := no * utcDay
-	for n := r.Count(); n > 0 && r.Err() == nil; n-- {
-		if last += int64(r.Uint()); dayOf(last) != no {
-			r.Fail("another day")
-		}
-		x := match{last, uint32(r.Below(1 << 32)), uint16(r.Below(1 << 16)), uint16(r.Below(1 << 16))}
-		if int(x.steps&^stood) >= steps {
-			r.Fail("a step")
-		}
-		l.users, l.m = append(l.users, user), append(l.m, x)
-		if keyed {
-			l.keys = append(l.keys, r.Uint())
-		}
-	}
 }
 
 // deal gives each user their matches, which are counted first: histories that grow by the day would be

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"math/bits"
 
+	"github.com/fieldpost/fieldpost/agent/measure/dense"
 	"github.com/fieldpost/fieldpost/agent/measure/wire"
 	"github.com/fieldpost/fieldpost/agent/record"
 )
@@ -88,3 +89,92 @@ func (f Fixed) Save(w *wire.Writer) { w.Int(int64(f.hi)); w.Uint(f.lo) }
 
 // LoadFixed reads what Save wrote.
 func LoadFixed(r *wire.Reader) Fixed { return Fixed{uint64(r.Int()), r.Uint()} }
+
+// AppendColumn writes at most dense.Most amounts: as whole numbers of the largest unit, a power of ten, that divides all
+// of them, or as they are where one is too large for that.
+func AppendColumn(w *wire.Writer, of []Fixed) {
+	unit := 9
+	for i := range of {
+		for ; unit > 0 && !of[i].divides(unit); unit-- {
+		}
+	}
+	vs := make([]uint64, len(of))
+	for i := range of {
+		q, ok := of[i].whole(unit)
+		if !ok {
+			w.Raw([]byte{noUnit})
+			for _, f := range of {
+				f.Save(w)
+			}
+			return
+		}
+		vs[i] = q
+	}
+	w.Raw([]byte{byte(unit)})
+	dense.Append(w, vs)
+}
+
+// ReadColumn appends n amounts that AppendColumn wrote to dst; none after an error of r.
+func ReadColumn(r *wire.Reader, dst []Fixed, n int) []Fixed {
+	var unit [1]byte
+	if r.Raw(unit[:]); unit[0] == noUnit {
+		for ; n > 0 && r.Err() == nil; n-- {
+			dst = append(dst, LoadFixed(r))
+		}
+		return dst
+	}
+	if unit[0] > 9 || n > dense.Most {
+		r.Fail("a unit")
+		return dst
+	}
+	vs := make([]uint64, n)
+	if dense.Read(r, vs); r.Err() != nil {
+		return dst
+	}
+	for _, v := range vs {
+		f := mul(v>>1, powers[unit[0]])
+		if v&1 != 0 {
+			f = f.neg()
+		}
+		dst = append(dst, f)
+	}
+	return dst
+}
+
+const noUnit = 255
+
+var powers = [...]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
+
+// divides reports whether 10^unit divides f, where whole can tell.
+func (f Fixed) divides(unit int) bool {
+	hi, lo, _ := f.Amount()
+	if hi >= powers[unit] {
+		return true
+	}
+	_, rest := bits.Div64(hi, lo, powers[unit])
+	return rest == 0
+}
+
+// whole is f in 10^unit, twice and one more below zero; false when that is too large, or not whole.
+func (f Fixed) whole(unit int) (v uint64, ok bool) {
+	hi, lo, neg := f.Amount()
+	if hi >= powers[unit] {
+		return 0, false
+	}
+	q, rest := bits.Div64(hi, lo, powers[unit])
+	if rest != 0 || q >= 1<<63 {
+		return 0, false
+	}
+	if v = q << 1; neg {
+		v |= 1
+	}
+	return v, true
+}
+
+// Amount is how far f is from zero in units of 10^-9, and on which side.
+func (f Fixed) Amount() (hi, lo uint64, neg bool) {
+	if neg = int64(f.hi) < 0; neg {
+		f = f.neg()
+	}
+	return f.hi, f.lo, neg
+}

@@ -53,6 +53,7 @@ type Section struct {
 	// begins anew. Without Versioned nobody counts, and only the bytes tell.
 	Versioned bool
 	Version   uint64
+	Dense     bool // nothing is gained by compressing what Write writes
 	Write     func(*Writer)
 }
 
