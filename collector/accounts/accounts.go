@@ -26,8 +26,8 @@ type Point struct {
 	Start int64 // civil day of the period's first day
 	Form  report.Form
 	report.Interval
-	Exact, Banded, Suppressed, Unknown int // parts that went in
-	Hash                               string
+	Exact, Banded, Noised, Suppressed, Unknown int // parts that went in
+	Hash                                       string
 	// Partial: some installations of the account withheld it. The interval is over the others,
 	// so the account's own figure has no certain top.
 	Partial bool
@@ -36,10 +36,21 @@ type Point struct {
 // Told reports whether the point carries numbers.
 func (p Point) Told() bool { return p.Form.HasNumbers() }
 
+// PointOf is a sum in the form it has.
+func PointOf(start int64, form report.Form, t report.Tally) Point {
+	return Point{Start: start, Form: form, Interval: t.Interval, Exact: t.Exact, Banded: t.Banded, Noised: t.Noised, Suppressed: t.Suppressed, Unknown: t.Unknown}
+}
+
+// Tally is what the point is made of.
+func (p Point) Tally() report.Tally {
+	return report.Tally{Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Noised: p.Noised, Suppressed: p.Suppressed, Unknown: p.Unknown}
+}
+
 // Of is the point of a roll-up.
 func Of(p store.Period) Point {
-	return Point{Start: p.Start, Form: p.Form(), Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown, Hash: p.Hash,
-		Partial: p.Account != "" && p.Exact+p.Banded > 0 && p.Suppressed+p.Unknown > 0}
+	out := PointOf(p.Start, p.Form(), p.Tally())
+	out.Hash, out.Partial = p.Hash, p.Account != "" && p.Tally().Told() > 0 && p.Suppressed+p.Unknown > 0
+	return out
 }
 
 // Line lays roll-ups of one account or of the fleet, and of one measure and field, out over

@@ -237,7 +237,7 @@ func sum(list []store.Period) []store.Period {
 		out[i].Windows += p.Windows
 	}
 	for i, t := range tallies {
-		out[i].Interval, out[i].Exact, out[i].Banded, out[i].Suppressed, out[i].Unknown = t.Interval, t.Exact, t.Banded, t.Suppressed, t.Unknown
+		out[i].Interval, out[i].Exact, out[i].Banded, out[i].Noised, out[i].Suppressed, out[i].Unknown = t.Interval, t.Exact, t.Banded, t.Noised, t.Suppressed, t.Unknown
 	}
 	slices.SortFunc(out, func(a, b store.Period) int {
 		return cmp.Or(strings.Compare(a.Measure, b.Measure), strings.Compare(a.Hash, b.Hash), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Start, b.Start))
@@ -268,7 +268,7 @@ func (h *Handler) measures(c *call) (any, error) {
 		r := measureRow{ID: m.ID, Kind: string(m.Kind), Subject: string(m.Subject), Category: m.Category, Question: m.Question, Purpose: m.Purpose, Owner: m.Owner, ConsumedIn: m.ConsumedIn,
 			Retention: catalog.Span(m.Retention), Expires: m.Expires, Target: m.Target, Hash: m.HashString(), Unknown: o.Reporting}
 		if i := slices.IndexFunc(cover, func(x store.Coverage) bool { return x.Measure == m.ID && x.Hash == r.Hash }); i >= 0 {
-			r.Exact, r.Banded, r.Suppressed, r.Unknown = cover[i].Exact, cover[i].Banded, cover[i].Suppressed, cover[i].Unknown
+			r.Exact, r.Banded, r.Noised, r.Suppressed, r.Unknown = cover[i].Exact, cover[i].Banded, cover[i].Noised, cover[i].Suppressed, cover[i].Unknown
 		}
 		if r.ConsumedIn == nil {
 			r.ConsumedIn = []string{}
@@ -283,7 +283,7 @@ func (h *Handler) coverage(c *call) (any, error) {
 		return nil, err
 	}
 	return slicePage(c, each(list, func(x store.Coverage) coverageRow {
-		return coverageRow{Measure: x.Measure, Hash: x.Hash, Kind: x.Kind, Subject: x.Subject, Category: x.Category, Exact: x.Exact, Banded: x.Banded, Suppressed: x.Suppressed, Unknown: x.Unknown, Newest: moment(x.Newest)}
+		return coverageRow{Measure: x.Measure, Hash: x.Hash, Kind: x.Kind, Subject: x.Subject, Category: x.Category, Exact: x.Exact, Banded: x.Banded, Noised: x.Noised, Suppressed: x.Suppressed, Unknown: x.Unknown, Newest: moment(x.Newest)}
 	}), 1000), nil
 }
 
@@ -346,7 +346,11 @@ func (h *Handler) aside(c *call) (any, error) {
 		return nil, err
 	}
 	rows := each(list, func(x store.Aside) asideRow {
-		return asideRow{At: moment(x.At), Epoch: x.Epoch.String(), Seq: x.Seq, Equal: x.Equal, measurementRow: ofFigure(store.FigureRow{Account: x.Account, Installation: x.Installation, Figure: x.Figure})}
+		r := asideRow{At: moment(x.At), Epoch: x.Epoch.String(), Seq: x.Seq, Equal: x.Equal, measurementRow: ofFigure(store.FigureRow{Account: x.Account, Installation: x.Installation, Figure: x.Figure})}
+		if x.ForPool {
+			r.Lo, r.Hi = nil, nil
+		}
+		return r
 	})
 	return page{rows, nextOffset(t.Offset, len(rows), t.Limit), -1}, nil
 }

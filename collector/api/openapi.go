@@ -149,7 +149,11 @@ func structOf(t reflect.Type, props object, required *[]string) {
 			continue
 		}
 		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-		props[name] = schemaOf(f.Type)
+		s := schemaOf(f.Type)
+		if doc := f.Tag.Get("doc"); doc != "" {
+			s["description"] = doc
+		}
+		props[name] = s
 		if opts != "omitempty" {
 			*required = append(*required, name)
 		}

@@ -131,7 +131,7 @@ func (h *Handler) routes() []Route {
 		{Path: "/api/v1/installations/{account}/{installation}", Summary: "One installation", Need: v, row: installationRow{}, do: h.installation, Params: []Param{at("account", "Key of the account."), at("installation", "Key of the installation.")}},
 		{Path: "/api/v1/installations/{account}/{installation}/backlog", Summary: "Windows that are due by consent and catalog and have not arrived", Need: v, list: true, row: backlogRow{}, do: h.backlog,
 			Params: paged("1,000", at("account", "Key of the account."), at("installation", "Key of the installation."))},
-		{Path: "/api/v1/measurements", Summary: "Figures as they arrived, in order of installation, series and start", Need: v, list: true, row: measurementRow{}, do: h.measurements,
+		{Path: "/api/v1/measurements", Summary: "Figures as they arrived, in order of installation, series and start; what a site gave to the pool alone is told by /pool only", Need: v, list: true, row: measurementRow{}, do: h.measurements,
 			Params: paged("10,000", measure, account, installation, q("grain", "string", "Grain.", grains()...), field, q("totals", "string", "1: totals only, no breakdowns.", "1", "0"), from, to)},
 		{Path: "/api/v1/periods", Summary: "Figures by ISO week, month, 28 days or block of weeks, per account or over the fleet", Need: v, list: true, row: periodRow{}, do: h.periods,
 			Params: paged("10,000", measure, account, field, q("grain", "string", "Period; week unless given.", "week", "month", "rolling28", "4w", "12w"), q("fleet", "string", "true: one row per period over all accounts.", "true", "false"), env, from, to)},

@@ -55,16 +55,17 @@ type periodRow struct {
 	Form       string   `json:"form"`
 	Lo         *float64 `json:"lo,omitempty"`
 	Hi         *float64 `json:"hi,omitempty"`
-	Exact      int      `json:"exact"`
-	Banded     int      `json:"banded"`
-	Suppressed int      `json:"suppressed"`
-	Unknown    int      `json:"unknown"`
+	Exact      int      `json:"exact" doc:"Parts of the sum that were told exactly: installations of an account, accounts of the fleet."`
+	Banded     int      `json:"banded" doc:"Parts told as an interval: band, share or implied."`
+	Noised     int      `json:"noised" doc:"Parts told with noise. A sum with any is noised itself: lo and hi leave the noise out, so the true figure may lie outside."`
+	Suppressed int      `json:"suppressed" doc:"Parts that were withheld; they are not in lo and hi."`
+	Unknown    int      `json:"unknown" doc:"Parts that told nothing; they are not in lo and hi."`
 	Windows    int      `json:"windows"`
 }
 
 func ofPeriod(p store.Period) periodRow {
 	r := periodRow{Account: p.Account, Measure: p.Measure, Hash: p.Hash, Field: p.Field.String(), Grain: p.Grain.String(), Start: report.StartString(p.Grain, p.Start),
-		Form: p.Form().String(), Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown, Windows: p.Windows}
+		Form: p.Form().String(), Exact: p.Exact, Banded: p.Banded, Noised: p.Noised, Suppressed: p.Suppressed, Unknown: p.Unknown, Windows: p.Windows}
 	r.Lo, r.Hi = interval(p.Form(), p.Interval)
 	return r
 }
@@ -225,10 +226,11 @@ type measureRow struct {
 	Expires    string   `json:"expires,omitempty"`
 	Target     float64  `json:"target,omitempty"`
 	Hash       string   `json:"hash"`
-	Exact      int      `json:"exact"`
-	Banded     int      `json:"banded"`
-	Suppressed int      `json:"suppressed"`
-	Unknown    int      `json:"unknown"`
+	Exact      int      `json:"exact" doc:"Installations whose newest figure is exact."`
+	Banded     int      `json:"banded" doc:"Installations whose newest figure is an interval: band, share or implied."`
+	Noised     int      `json:"noised" doc:"Installations whose newest figure has noise; what was given to the pool alone is counted here and shown nowhere."`
+	Suppressed int      `json:"suppressed" doc:"Installations that withheld it."`
+	Unknown    int      `json:"unknown" doc:"Installations that report and never told it."`
 }
 
 type coverageRow struct {
@@ -237,10 +239,11 @@ type coverageRow struct {
 	Kind       string     `json:"kind"`
 	Subject    string     `json:"subject"`
 	Category   string     `json:"category"`
-	Exact      int        `json:"exact"`
-	Banded     int        `json:"banded"`
-	Suppressed int        `json:"suppressed"`
-	Unknown    int        `json:"unknown"`
+	Exact      int        `json:"exact" doc:"Installations whose newest figure is exact."`
+	Banded     int        `json:"banded" doc:"Installations whose newest figure is an interval: band, share or implied."`
+	Noised     int        `json:"noised" doc:"Installations whose newest figure has noise; what was given to the pool alone is counted here and shown nowhere."`
+	Suppressed int        `json:"suppressed" doc:"Installations that withheld it."`
+	Unknown    int        `json:"unknown" doc:"Installations that report and never told it."`
 	Newest     *time.Time `json:"newest,omitempty"`
 }
 
@@ -285,11 +288,11 @@ type lossRow struct {
 }
 
 type asideRow struct {
-	At    *time.Time `json:"at"`
-	Epoch string     `json:"epoch"`
-	Seq   uint64     `json:"seq"`
-	Equal bool       `json:"equal"`
-	measurementRow
+	At             *time.Time `json:"at"`
+	Epoch          string     `json:"epoch"`
+	Seq            uint64     `json:"seq"`
+	Equal          bool       `json:"equal"`
+	measurementRow            // without lo and hi where the figure was given to the pool alone
 }
 
 type auditRow struct {

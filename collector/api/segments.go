@@ -14,6 +14,7 @@ type segmentRow struct {
 	Segment    string   `json:"segment"`
 	Accounts   int      `json:"accounts"`
 	Told       int      `json:"told"`
+	Noised     int      `json:"noised" doc:"Accounts, among those that told it, whose figure has noise; the sums leave it out."`
 	Suppressed int      `json:"suppressed"`
 	Unknown    int      `json:"unknown"`
 	MedianLo   *float64 `json:"median_lo,omitempty"`
@@ -78,7 +79,7 @@ func (h *Handler) segments(c *call) (any, error) {
 }
 
 func ofSegment(s accounts.Segment) segmentRow {
-	r := segmentRow{Segment: s.Name, Accounts: len(s.Members), Told: s.Sum.Told(), Suppressed: s.Sum.Suppressed, Unknown: s.Sum.Unknown}
+	r := segmentRow{Segment: s.Name, Accounts: len(s.Members), Told: s.Sum.Told(), Noised: s.Sum.Noised, Suppressed: s.Sum.Suppressed, Unknown: s.Sum.Unknown}
 	if s.Told {
 		r.MedianLo, r.MedianHi = ends(s.Median)
 		r.LowerLo, r.LowerHi = ends(s.Lower)

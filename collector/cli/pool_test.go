@@ -40,7 +40,7 @@ func TestThePoolSpeaksFromAHundredAccountsOn(t *testing.T) {
 	defer d.Close()
 	at := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 	block := report.WindowStart(report.Block12w, at, time.UTC)
-	total := &store.Series{Measure: "people", Hash: c.Measures[0].HashString(), Kind: "active_users", Subject: "person", Category: "usage", Field: report.Value, Grain: report.Block12w}
+	total := &store.Series{Measure: "people", Hash: c.Measures[0].HashString(), Kind: "active_users", Subject: "person", Category: "usage", Field: report.Value, Grain: report.Block12w, Pool: true}
 	admin := *total
 	admin.Dims = map[string]string{"role": "admin"}
 	var batches []store.Batch

@@ -17,7 +17,8 @@ const leadTime = 2 * time.Hour
 // Due says, for a measure that consent covers, which windows are due and how many of them have
 // arrived: windows of every grain that arrived before, counted from the later of the
 // consent's date and the first window that arrived; of a person's count of active users also
-// weeks when none has arrived yet, counted from the consent. latest are the newest cells of
+// its blocks when none has arrived yet, counted from the consent (which of several such counts
+// is told by week as well, only the site knows). latest are the newest cells of
 // the installation; cat is the catalog its statement accepted.
 func Due(cat *catalog.Catalog, m *catalog.Measure, st *exchange.Statement, latest []LatestRow, now time.Time, zone *time.Location) []Backlog {
 	d := st.Effective(m, cat)
@@ -36,8 +37,8 @@ func Due(cat *catalog.Catalog, m *catalog.Measure, st *exchange.Statement, lates
 		}
 	}
 	if m.Subject == catalog.Person && m.Kind == catalog.ActiveUsers {
-		if _, ok := byGrain[report.Week]; !ok {
-			byGrain[report.Week] = LatestRow{}
+		if g := m.LeavesAt(); byGrain[g].Windows == 0 {
+			byGrain[g] = LatestRow{}
 		}
 	}
 	closes := grace(cat, m)

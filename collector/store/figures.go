@@ -21,6 +21,7 @@ type Series struct {
 	Grain    report.Grain
 	Dims     map[string]string // empty: the total
 	Texts    []string          // fact: Text of value i
+	Pool     bool              // the definition joins the pool, see ForPool
 }
 
 // DimsKey is the canonical text of dimensions: JSON with sorted keys, "{}" for the total.
@@ -168,20 +169,18 @@ type Period struct {
 	Interval report.Interval
 	// How many told it in which form: installations in a row of an account, accounts in a
 	// row of the fleet. The interval is over those that told something.
-	Exact, Banded, Suppressed, Unknown int
+	Exact, Banded, Noised, Suppressed, Unknown int
 	// Windows summed, where finer windows make up the period (0 for those reported whole).
 	Windows int
 }
 
-// Form of the sum over those that told something: exact only when every one of them was. A
-// figure with noise counts among the banded and has one value: that is how it is known.
-func (p Period) Form() report.Form {
-	if p.Banded > 0 && p.Interval.Known() {
-		return report.Noised
-	}
-	t := report.Tally{Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}
-	return t.Form()
+// Tally is what the period is made of.
+func (p Period) Tally() report.Tally {
+	return report.Tally{Interval: p.Interval, Exact: p.Exact, Banded: p.Banded, Noised: p.Noised, Suppressed: p.Suppressed, Unknown: p.Unknown}
 }
+
+// Form of the sum over those that told something: see report.Tally.
+func (p Period) Form() report.Form { return p.Tally().Form() }
 
 // PeriodQuery asks for roll-ups of one measure, oldest first.
 type PeriodQuery struct {
@@ -207,11 +206,13 @@ type LatestRow struct {
 
 // Coverage of one measure: installations by the form of their newest total.
 type Coverage struct {
-	Measure                            string
-	Hash                               string
-	Kind, Subject, Category            string
-	Exact, Banded, Suppressed, Unknown int // Unknown: reporting installations that never told it
-	Newest                             time.Time
+	Measure                 string
+	Hash                    string
+	Kind, Subject, Category string
+	// Unknown: reporting installations that never told it. What was given to the pool alone is
+	// among the noised: a count of installations and no figure.
+	Exact, Banded, Noised, Suppressed, Unknown int
+	Newest                                     time.Time
 }
 
 // Backlog is what is due of one measure and has not arrived.
@@ -277,4 +278,5 @@ type Aside struct {
 	Seq                   uint64
 	Figure                report.Figure // as it came the second time, without Blob
 	Equal                 bool          // to the first
+	ForPool               bool          // given to the pool alone: Figure has no numbers
 }

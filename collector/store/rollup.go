@@ -27,6 +27,13 @@ func (s *Series) RollsUp() bool {
 	return false
 }
 
+// ForPool reports whether a figure of that form was given to the pool alone: of a pooled measure
+// a noised window of 12 weeks, which stands for no other purpose. It is told in sums over
+// many accounts (Pool) and by no other method of a store.
+func (s *Series) ForPool(f report.Form) bool {
+	return s.Pool && s.Grain == report.Block12w && f == report.Noised
+}
+
 // JoinsPeople reports whether the figure counts people, who may use several installations of
 // an account: those join to the largest … the sum, and do not add up.
 func (s *Series) JoinsPeople() bool { return countsPeople(s.Kind, s.Field) }
@@ -48,12 +55,12 @@ func JoinEnvironments(list []Period, fleet bool) []Period {
 		if n := len(out); n > 0 {
 			o := &out[n-1]
 			if o.Account == p.Account && o.Measure == p.Measure && o.Hash == p.Hash && o.Field == p.Field && o.Start == p.Start {
-				if countsPeople(p.Kind, p.Field) && !fleet {
+				if countsPeople(p.Kind, p.Field) && !fleet && o.Tally().Told() > 0 && p.Tally().Told() > 0 {
 					o.Interval = o.Interval.Union(p.Interval)
 				} else {
 					o.Interval = o.Interval.Add(p.Interval)
 				}
-				o.Exact, o.Banded, o.Suppressed, o.Unknown = o.Exact+p.Exact, o.Banded+p.Banded, o.Suppressed+p.Suppressed, o.Unknown+p.Unknown
+				o.Exact, o.Banded, o.Noised, o.Suppressed, o.Unknown = o.Exact+p.Exact, o.Banded+p.Banded, o.Noised+p.Noised, o.Suppressed+p.Suppressed, o.Unknown+p.Unknown
 				o.Windows += p.Windows
 				continue
 			}

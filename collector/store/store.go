@@ -15,6 +15,8 @@
 //   - Every figure is an interval and keeps its form. A sum says how many sites told it
 //     exactly, in bands, or withheld it. Users of several installations of one account may
 //     overlap: active users are joined by max…sum, everything else is added.
+//   - A figure given to the pool alone (Series.ForPool) is kept and told by Pool only, in sums: no
+//     other method returns it, nor is it in a roll-up.
 //   - A closed or revoked thing is marked, never removed: history stays readable.
 //   - Nothing secret is stored: public halves of keys and hashes of session and API tokens.
 //
@@ -140,7 +142,7 @@ type Measurements interface {
 
 // Pool adds noised figures up over sites.
 type Pool interface {
-	// Pooled are the sums of every figure that has noise in a block of 12 weeks, by measure, definition, start, dimensions (the total first) and field.
+	// Pooled are the sums of every figure that was given to the pool, by measure, definition, start, dimensions (the total first) and field.
 	// Figures of the same block in another form are not in them.
 	Pooled(ctx context.Context, q PoolQuery) ([]PoolRow, error)
 }

@@ -321,10 +321,10 @@ func (d *accountPage) tell(points []accounts.Point, f report.Field) {
 
 // parts says how many installations told a sum, when there is more than one.
 func parts(p accounts.Point) string {
-	if p.Exact+p.Banded+p.Suppressed+p.Unknown < 2 {
+	if p.Tally().Parts() < 2 {
 		return ""
 	}
-	return words.Told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation") + "; people may be in several, so from the largest to the sum"
+	return words.Told(p.Tally(), "installation") + "; people may be in several, so from the largest to the sum"
 }
 
 func marks(events []accounts.Event) []chart.Mark {

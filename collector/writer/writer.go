@@ -359,7 +359,7 @@ func (n *named) name(c report.Cell) (*store.Series, error) {
 	}
 	m := &n.c.Measures[c.Measure]
 	s := &store.Series{Measure: f.Measure, Hash: f.Hash, Kind: string(m.Kind), Subject: string(m.Subject), Category: m.Category,
-		Field: f.Field, Grain: f.Grain, Dims: f.Dims}
+		Field: f.Field, Grain: f.Grain, Dims: f.Dims, Pool: m.Pool}
 	if m.Kind == catalog.Fact && f.Field == report.Value {
 		s.Texts = append(append([]string{}, m.Values...), catalog.Other, catalog.None)
 	}

@@ -13,9 +13,10 @@ func (i Interval) Add(o Interval) Interval { return Interval{i.Lo + o.Lo, i.Hi +
 func (i Interval) Sub(o Interval) Interval { return Interval{i.Lo - o.Hi, i.Hi - o.Lo} }
 
 // Union is the interval of the size of a union of two sets: max … sum (installations of one
-// account may share users).
+// account may share users). A figure with noise can be below nought: the top is never below
+// that of either set.
 func (i Interval) Union(o Interval) Interval {
-	return Interval{math.Max(i.Lo, o.Lo), i.Hi + o.Hi}
+	return Interval{math.Max(i.Lo, o.Lo), math.Max(i.Hi+o.Hi, math.Max(i.Hi, o.Hi))}
 }
 
 // Ratio is the interval of i ÷ o for non-negative figures; ok is false when o may be nought.
@@ -54,15 +55,20 @@ func (i Interval) Known() bool { return i.Lo == i.Hi }
 // The zero value is an empty sum.
 type Tally struct {
 	Interval
-	Exact, Banded, Suppressed, Unknown int // how many figures went in, by what they told
+	// How many figures went in, by what they told. Noised ones are added as they came: their
+	// noise, known from the catalog, is not in the interval.
+	Exact, Banded, Noised, Suppressed, Unknown int
 }
 
 // Add puts one figure in. Suppressed and unknown ones are counted and add nothing to
 // the interval: the sum is over those that told something, and says so.
 func (t *Tally) Add(f Form, i Interval) {
 	switch f {
-	case Exact, Noised:
+	case Exact:
 		t.Exact++
+		t.Interval = t.Interval.Add(i)
+	case Noised:
+		t.Noised++
 		t.Interval = t.Interval.Add(i)
 	case Band, Share, Implied:
 		t.Banded++
@@ -75,15 +81,21 @@ func (t *Tally) Add(f Form, i Interval) {
 }
 
 // Told is the number of figures inside the sum.
-func (t Tally) Told() int { return t.Exact + t.Banded }
+func (t Tally) Told() int { return t.Exact + t.Banded + t.Noised }
 
-// Form is the form of the sum itself: exact only when all parts were.
+// Parts is the number of all figures that were put in.
+func (t Tally) Parts() int { return t.Told() + t.Suppressed + t.Unknown }
+
+// Form is the form of the sum itself: exact only when all parts were, and noised when any
+// was, for then nothing is certain; a noised sum may have an interval.
 func (t Tally) Form() Form {
 	switch {
 	case t.Told() == 0 && t.Suppressed > 0:
 		return Suppressed
 	case t.Told() == 0:
 		return Unknown
+	case t.Noised > 0:
+		return Noised
 	case t.Interval.Known():
 		return Exact
 	default:

@@ -57,6 +57,29 @@ func TestATallySaysWhatItIsMadeOf(t *testing.T) {
 	}
 }
 
+// A figure with noise was once counted as exact, and a sum with it called exact.
+func TestNoiseIsNeverExact(t *testing.T) {
+	var s Tally
+	s.Add(Noised, Interval{7, 7})
+	if s.Noised != 1 || s.Exact != 0 || s.Told() != 1 || s.Form() != Noised {
+		t.Errorf("%+v is %s", s, s.Form())
+	}
+	s.Add(Exact, Interval{10, 10})
+	s.Add(Noised, Interval{-2, -2})
+	if s.Noised != 2 || s.Exact != 1 || s.Interval != (Interval{15, 15}) || s.Form() != Noised {
+		t.Errorf("%+v is %s", s, s.Form())
+	}
+	s.Add(Band, Interval{5, 9})
+	s.Add(Suppressed, Interval{})
+	s.Add(Unknown, Interval{})
+	if s.Interval != (Interval{20, 24}) || s.Form() != Noised || s.Parts() != 6 {
+		t.Errorf("%+v is %s: a sum with noise in it is certain of nothing", s, s.Form())
+	}
+	if u := (Interval{-5, -5}).Union(Interval{3, 3}); u.Lo > u.Hi {
+		t.Errorf("the union with a figure below nought is %v", u)
+	}
+}
+
 // Whatever the true figures are inside their intervals, the result lies inside the result's.
 func TestIntervalArithmeticHoldsTheTruth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -217,10 +217,10 @@ func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Perio
 	if q.Grain == 0 {
 		q.Grain = store.Weekly
 	}
-	cols, from := `a.key, l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, 0, p.exact, p.banded, p.suppressed, p.unknown, p.windows`,
+	cols, from := `a.key, l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, 0, p.exact, p.banded, p.noised, p.suppressed, p.unknown, p.windows`,
 		`account_periods p JOIN lines l ON l.id = p.line JOIN accounts a ON a.id = p.account`
 	if q.Fleet {
-		cols = `'', l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, p.open, p.exact, p.banded, p.suppressed, p.unknown, p.windows`
+		cols = `'', l.measure, l.hash, l.kind, l.field, p.start, p.lo, p.hi, p.open, p.exact, p.banded, p.noised, p.suppressed, p.unknown, p.windows`
 		from = `fleet_periods p JOIN lines l ON l.id = p.line`
 	} else if q.Account != "" {
 		f.Add("p.account = (SELECT id FROM accounts WHERE key = ?)", q.Account)
@@ -243,7 +243,7 @@ func (s *Store) Periods(ctx context.Context, q store.PeriodQuery) ([]store.Perio
 		p.Grain = q.Grain
 		var hi sql.NullFloat64
 		var open int64
-		err := scan(&p.Account, &p.Measure, &p.Hash, &p.Kind, &p.Field, &p.Start, &p.Interval.Lo, &hi, &open, &p.Exact, &p.Banded, &p.Suppressed, &p.Unknown, &p.Windows)
+		err := scan(&p.Account, &p.Measure, &p.Hash, &p.Kind, &p.Field, &p.Start, &p.Interval.Lo, &hi, &open, &p.Exact, &p.Banded, &p.Noised, &p.Suppressed, &p.Unknown, &p.Windows)
 		if p.Interval.Hi = hi.Float64; !hi.Valid || open > 0 {
 			p.Interval.Hi = math.Inf(1)
 		}

@@ -15,6 +15,7 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/collector/store/sqlite/rollup"
 	"github.com/fieldpost/fieldpost/collector/store/sqlite/sq"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -31,33 +32,21 @@ const (
 // memory is what one transaction may know from those before it.
 type memory struct {
 	series  map[*store.Series]seriesInfo
-	lines   map[lineKey]int64
-	places  map[exchange.ID]place
+	places  map[exchange.ID]rollup.Place
 	latest  map[int64]map[int64]newest // installation → series
 	entries int                        // in latest
 	zones   map[string]*time.Location
 }
 
 func (m *memory) reset() {
-	*m = memory{series: map[*store.Series]seriesInfo{}, lines: map[lineKey]int64{}, places: map[exchange.ID]place{},
+	*m = memory{series: map[*store.Series]seriesInfo{}, places: map[exchange.ID]rollup.Place{},
 		latest: map[int64]map[int64]newest{}, zones: map[string]*time.Location{}}
 }
 
 type seriesInfo struct {
 	id    int64
-	line  int64 // 0: not rolled up
+	line  rollup.Line
 	total bool
-	union bool // max…sum across installations
-}
-
-type lineKey struct {
-	measure, hash string
-	field         report.Field
-}
-
-type place struct {
-	installation, account int64
-	environment           string
 }
 
 type newest struct {
@@ -75,7 +64,7 @@ type applying struct {
 	tx  *sql.Conn
 
 	touched map[int64]*tally // per installation
-	periods map[periodKey]*sums
+	periods *rollup.Sums
 	cover   map[coverKey]coverDelta
 	clock   time.Time
 }
@@ -94,7 +83,7 @@ func (s *Store) Apply(ctx context.Context, batches []store.Batch) ([]store.Resul
 		if s.known.entries > maxLatest {
 			s.known.latest, s.known.entries = map[int64]map[int64]newest{}, 0
 		}
-		a := &applying{ctx: ctx, s: s, m: &s.known, tx: tx, touched: map[int64]*tally{}, periods: map[periodKey]*sums{}, cover: map[coverKey]coverDelta{}}
+		a := &applying{ctx: ctx, s: s, m: &s.known, tx: tx, touched: map[int64]*tally{}, periods: rollup.New(), cover: map[coverKey]coverDelta{}}
 		for i := range batches {
 			r, err := a.batch(&batches[i])
 			if err != nil {
@@ -123,7 +112,8 @@ func (a *applying) stmt(query string) (*sql.Stmt, error) {
 	return st, nil
 }
 
-func (a *applying) exec(query string, args ...any) (sql.Result, error) {
+// Exec implements rollup.Tx.
+func (a *applying) Exec(query string, args ...any) (sql.Result, error) {
 	st, err := a.stmt(query)
 	if err != nil {
 		return nil, err
@@ -131,12 +121,22 @@ func (a *applying) exec(query string, args ...any) (sql.Result, error) {
 	return st.ExecContext(a.ctx, args...)
 }
 
-func (a *applying) row(query string, args ...any) *sql.Row {
+// Row implements rollup.Tx.
+func (a *applying) Row(query string, args ...any) *sql.Row {
 	st, err := a.stmt(query)
 	if err != nil {
 		return a.tx.QueryRowContext(a.ctx, query, args...) // gives the same error at Scan
 	}
 	return st.QueryRowContext(a.ctx, args...)
+}
+
+// Query implements rollup.Tx.
+func (a *applying) Query(query string, args ...any) (*sql.Rows, error) {
+	st, err := a.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(a.ctx, args...)
 }
 
 func (a *applying) batch(b *store.Batch) (store.Result, error) {
@@ -145,7 +145,7 @@ func (a *applying) batch(b *store.Batch) (store.Result, error) {
 		return store.Result{}, err
 	}
 	var seq uint64
-	err = a.row(`SELECT seq FROM marks WHERE agent = ? AND epoch = ?`, b.Agent[:], b.Epoch[:]).Scan(&seq)
+	err = a.Row(`SELECT seq FROM marks WHERE agent = ? AND epoch = ?`, b.Agent[:], b.Epoch[:]).Scan(&seq)
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return store.Result{}, err
@@ -159,21 +159,21 @@ func (a *applying) batch(b *store.Batch) (store.Result, error) {
 			return store.Result{}, err
 		}
 	}
-	if _, err := a.exec(`INSERT INTO marks (agent, epoch, seq, hash, at) VALUES (?,?,?,?,?)
+	if _, err := a.Exec(`INSERT INTO marks (agent, epoch, seq, hash, at) VALUES (?,?,?,?,?)
 		ON CONFLICT (agent, epoch) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at`,
 		b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], sq.NS(b.Received)); err != nil {
 		return store.Result{}, err
 	}
-	t := a.touched[at.installation]
+	t := a.touched[at.Installation]
 	if t == nil {
 		t = &tally{}
-		a.touched[at.installation] = t
+		a.touched[at.Installation] = t
 	}
 	res := store.Result{What: store.ResultStored}
 	if b.Refused != "" {
 		res.What = store.ResultRefused
 		t.refused++
-		err = a.quarantine(at.installation, b)
+		err = a.quarantine(at.Installation, b)
 	} else {
 		if res.Aside, err = a.cells(at, b); err == nil {
 			res.Cells = len(b.Cells) - res.Aside
@@ -195,13 +195,13 @@ func (a *applying) batch(b *store.Batch) (store.Result, error) {
 	if b.Simulated && b.Received.After(a.clock) {
 		a.clock = b.Received
 	}
-	_, err = a.exec(`INSERT INTO batches (installation, agent, epoch, seq, hash, bytes, cells, aside, received, refused) VALUES (?,?,?,?,?,?,?,?,?,?)`,
-		at.installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Bytes, res.Cells, res.Aside, sq.NS(b.Received), b.Refused)
+	_, err = a.Exec(`INSERT INTO batches (installation, agent, epoch, seq, hash, bytes, cells, aside, received, refused) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+		at.Installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Bytes, res.Cells, res.Aside, sq.NS(b.Received), b.Refused)
 	return res, err
 }
 
 func (a *applying) quarantine(installation int64, b *store.Batch) error {
-	_, err := a.exec(`INSERT INTO quarantine (at, installation, agent, epoch, seq, hash, code, message, bytes, raw) VALUES (?,?,?,?,?,?,?,?,?,?)`,
+	_, err := a.Exec(`INSERT INTO quarantine (at, installation, agent, epoch, seq, hash, code, message, bytes, raw) VALUES (?,?,?,?,?,?,?,?,?,?)`,
 		sq.NS(b.Received), installation, b.Agent[:], b.Epoch[:], b.Seq, b.Hash[:], b.Refused, b.Message, b.Bytes, notNil(b.Raw))
 	return err
 }
@@ -213,13 +213,13 @@ func notNil(b []byte) []byte {
 	return b
 }
 
-func (a *applying) place(agent exchange.ID) (place, error) {
+func (a *applying) place(agent exchange.ID) (rollup.Place, error) {
 	if p, ok := a.m.places[agent]; ok {
 		return p, nil
 	}
-	var p place
-	err := a.row(`SELECT g.installation, i.account, i.environment FROM agents g JOIN installations i ON i.id = g.installation WHERE g.id = ?`, agent[:]).
-		Scan(&p.installation, &p.account, &p.environment)
+	var p rollup.Place
+	err := a.Row(`SELECT g.installation, i.account, i.environment FROM agents g JOIN installations i ON i.id = g.installation WHERE g.id = ?`, agent[:]).
+		Scan(&p.Installation, &p.Account, &p.Environment)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, fmt.Errorf("finding agent %s: %w", agent, store.ErrNotFound)
 	} else if err != nil {
@@ -230,14 +230,14 @@ func (a *applying) place(agent exchange.ID) (place, error) {
 }
 
 // cells stores a batch's cells and returns how many were set aside.
-func (a *applying) cells(at place, b *store.Batch) (aside int, err error) {
+func (a *applying) cells(at rollup.Place, b *store.Batch) (aside int, err error) {
 	infos := make([]seriesInfo, len(b.Cells))
 	for i := range b.Cells {
 		if infos[i], err = a.series(b.Cells[i].Series); err != nil {
 			return 0, err
 		}
 	}
-	last, err := a.latest(at.installation)
+	last, err := a.latest(at.Installation)
 	if err != nil {
 		return 0, err
 	}
@@ -250,9 +250,9 @@ func (a *applying) cells(at place, b *store.Batch) (aside int, err error) {
 		hi := min(lo+chunk, len(b.Cells))
 		args = args[:0]
 		for i := lo; i < hi; i++ {
-			args = a.values(args, at.installation, infos[i].id, &b.Cells[i])
+			args = a.values(args, at.Installation, infos[i].id, &b.Cells[i])
 		}
-		_, err := a.exec(insertCells(hi-lo), args...)
+		_, err := a.Exec(insertCells(hi-lo), args...)
 		switch {
 		case err == nil:
 			for i := lo; i < hi; i++ {
@@ -273,10 +273,10 @@ func (a *applying) cells(at place, b *store.Batch) (aside int, err error) {
 
 // oneByOne is for a chunk in which some window was there already: the statement that met it
 // changed nothing.
-func (a *applying) oneByOne(at place, b *store.Batch, last map[int64]newest, infos []seriesInfo, zone *time.Location, lo, hi int) (aside int, err error) {
+func (a *applying) oneByOne(at rollup.Place, b *store.Batch, last map[int64]newest, infos []seriesInfo, zone *time.Location, lo, hi int) (aside int, err error) {
 	for i := lo; i < hi; i++ {
 		c := &b.Cells[i]
-		r, err := a.exec(insertCells(1)+` ON CONFLICT DO NOTHING`, a.values(nil, at.installation, infos[i].id, c)...)
+		r, err := a.Exec(insertCells(1)+` ON CONFLICT DO NOTHING`, a.values(nil, at.Installation, infos[i].id, c)...)
 		if err != nil {
 			return 0, err
 		}
@@ -296,12 +296,12 @@ func (a *applying) oneByOne(at place, b *store.Batch, last map[int64]newest, inf
 	return aside, nil
 }
 
-func (a *applying) setAside(at place, b *store.Batch, series int64, c *store.Cell) error {
-	v := a.values(nil, at.installation, series, c)
-	_, err := a.exec(`INSERT INTO aside (at, installation, series, start, epoch, seq, form, lo, hi, equal)
+func (a *applying) setAside(at rollup.Place, b *store.Batch, series int64, c *store.Cell) error {
+	v := a.values(nil, at.Installation, series, c)
+	_, err := a.Exec(`INSERT INTO aside (at, installation, series, start, epoch, seq, form, lo, hi, equal)
 		SELECT ?1, installation, series, start, ?2, ?3, ?4, ?5, ?6, form = ?4 AND lo IS ?5 AND hi IS ?6 AND blob IS ?7
 		FROM cells WHERE installation = ?8 AND series = ?9 AND start = ?10`,
-		sq.NS(b.Received), b.Epoch[:], b.Seq, v[3], v[4], v[5], v[6], at.installation, series, c.Start)
+		sq.NS(b.Received), b.Epoch[:], b.Seq, v[3], v[4], v[5], v[6], at.Installation, series, c.Start)
 	return err
 }
 
@@ -330,7 +330,7 @@ func (a *applying) values(args []any, installation, series int64, c *store.Cell)
 }
 
 // note brings a stored cell into what is kept about it.
-func (a *applying) note(at place, last map[int64]newest, s seriesInfo, c *store.Cell, zone *time.Location) {
+func (a *applying) note(at rollup.Place, last map[int64]newest, s seriesInfo, c *store.Cell, zone *time.Location) {
 	l, had := last[s.id]
 	if !had {
 		l = newest{start: math.MinInt64, first: c.Start}
@@ -349,20 +349,14 @@ func (a *applying) note(at place, last map[int64]newest, s seriesInfo, c *store.
 	}
 	l.dirty = true
 	last[s.id] = l
-	if s.line != 0 {
-		a.roll(at, s, c, zone)
-	}
+	a.periods.Add(at, s.line, c, zone)
 }
 
 func (a *applying) latest(installation int64) (map[int64]newest, error) {
 	if l := a.m.latest[installation]; l != nil {
 		return l, nil
 	}
-	st, err := a.stmt(`SELECT series, start, form, lo, hi, first, n FROM latest WHERE installation = ?`)
-	if err != nil {
-		return nil, err
-	}
-	rs, err := st.QueryContext(a.ctx, installation)
+	rs, err := a.Query(`SELECT series, start, form, lo, hi, first, n FROM latest WHERE installation = ?`, installation)
 	if err != nil {
 		return nil, err
 	}
@@ -375,7 +369,7 @@ func (a *applying) latest(installation int64) (map[int64]newest, error) {
 		if err := rs.Scan(&id, &n.start, &n.form, &lo, &hi, &n.first, &n.n); err != nil {
 			return nil, err
 		}
-		n.lo, n.hi = interval(n.form, lo, hi)
+		n.lo, n.hi = sq.Interval(n.form, lo, hi)
 		l[id] = n
 	}
 	if err := rs.Err(); err != nil {
@@ -384,19 +378,6 @@ func (a *applying) latest(installation int64) (map[int64]newest, error) {
 	a.m.latest[installation] = l
 	a.m.entries += len(l)
 	return l, nil
-}
-
-// interval reads what values wrote.
-func interval(f report.Form, lo, hi sql.NullFloat64) (float64, float64) {
-	switch {
-	case !f.HasNumbers() || !lo.Valid:
-		return 0, 0
-	case hi.Valid:
-		return lo.Float64, hi.Float64
-	case f == report.Exact || f == report.Noised:
-		return lo.Float64, lo.Float64
-	}
-	return lo.Float64, math.Inf(1)
 }
 
 func (a *applying) zone(name string) (*time.Location, error) {
@@ -421,17 +402,15 @@ func (a *applying) series(s *store.Series) (seriesInfo, error) {
 		return seriesInfo{}, err
 	}
 	dims := store.DimsKey(s.Dims)
-	i := seriesInfo{total: dims == "{}", union: s.JoinsPeople()}
-	err = a.row(`INSERT INTO series (measure, hash, kind, subject, category, field, grain, dims, texts) VALUES (?,?,?,?,?,?,?,?,?)
+	i := seriesInfo{total: dims == "{}"}
+	err = a.Row(`INSERT INTO series (measure, hash, kind, subject, category, field, grain, dims, texts, pool) VALUES (?,?,?,?,?,?,?,?,?,?)
 		ON CONFLICT DO UPDATE SET texts = excluded.texts RETURNING id`,
-		s.Measure, s.Hash, s.Kind, s.Subject, s.Category, int64(s.Field), int64(s.Grain), dims, string(texts)).Scan(&i.id)
+		s.Measure, s.Hash, s.Kind, s.Subject, s.Category, int64(s.Field), int64(s.Grain), dims, string(texts), s.Pool).Scan(&i.id)
 	if err != nil {
 		return i, fmt.Errorf("naming a series of %s: %w", s.Measure, err)
 	}
-	if i.total && s.RollsUp() {
-		err = a.row(`INSERT INTO lines (measure, hash, kind, field) VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET kind = excluded.kind RETURNING id`,
-			s.Measure, s.Hash, s.Kind, int64(s.Field)).Scan(&i.line)
-		if err != nil {
+	if i.total {
+		if i.line, err = rollup.LineOf(a, s); err != nil {
 			return i, fmt.Errorf("naming a line of %s: %w", s.Measure, err)
 		}
 	}
@@ -454,16 +433,16 @@ func (a *applying) flush() error {
 			return err
 		}
 	}
-	return a.flushPeriods()
+	return a.periods.Flush(a)
 }
 
 func (a *applying) flushInstallation(inst int64, t *tally) error {
-	if _, err := a.exec(`UPDATE installations SET batches = batches + ?1, cells = cells + ?2, aside = aside + ?3, refused = refused + ?4 WHERE id = ?5`,
+	if _, err := a.Exec(`UPDATE installations SET batches = batches + ?1, cells = cells + ?2, aside = aside + ?3, refused = refused + ?4 WHERE id = ?5`,
 		t.batches, t.cells, t.aside, t.refused, inst); err != nil {
 		return err
 	}
 	if t.batches > 0 {
-		if _, err := a.exec(`UPDATE installations SET first_report = CASE first_report WHEN 0 THEN ?1 ELSE min(first_report, ?1) END,
+		if _, err := a.Exec(`UPDATE installations SET first_report = CASE first_report WHEN 0 THEN ?1 ELSE min(first_report, ?1) END,
 			last_report = max(last_report, ?2), zone = ?3, simulated = ?4 WHERE id = ?5`, sq.NS(t.first), sq.NS(t.last), t.zone, t.simulated, inst); err != nil {
 			return err
 		}
@@ -478,7 +457,7 @@ func (a *applying) flushInstallation(inst int64, t *tally) error {
 		last[id] = l
 		c := store.Cell{Series: &store.Series{Field: report.Value}, Form: l.form, Lo: l.lo, Hi: l.hi}
 		v := a.values(nil, inst, id, &c)
-		if _, err := a.exec(`INSERT INTO latest (installation, series, start, form, lo, hi, first, n) VALUES (?,?,?,?,?,?,?,?)
+		if _, err := a.Exec(`INSERT INTO latest (installation, series, start, form, lo, hi, first, n) VALUES (?,?,?,?,?,?,?,?)
 			ON CONFLICT (installation, series) DO UPDATE SET start = excluded.start, form = excluded.form, lo = excluded.lo, hi = excluded.hi,
 			first = excluded.first, n = excluded.n`, inst, id, l.start, v[3], v[4], v[5], l.first, l.n); err != nil {
 			return err

@@ -24,11 +24,25 @@ type scanned struct {
 	form          report.Form
 	lo, hi        sql.NullFloat64
 	blob          []byte
+	pool          bool
+}
+
+// hidden is the form whose figures of the series are the pool's alone; −1 is none.
+func (s *scanned) hidden() int64 {
+	if one := (store.Series{Grain: s.grain, Pool: s.pool}); one.ForPool(report.Noised) {
+		return int64(report.Noised)
+	}
+	return -1
+}
+
+// notPooled leaves out of a query what was given to the pool alone: see store.Series.ForPool.
+func notPooled(form string) string {
+	return fmt.Sprintf("NOT (s.pool = 1 AND s.grain = %d AND %s = %d)", report.Block12w, form, report.Noised)
 }
 
 func (s *scanned) figure() (report.Figure, error) {
 	f := report.Figure{Measure: s.measure, Hash: s.hash, Field: s.field, Grain: s.grain, Start: s.start, Form: s.form, Blob: s.blob, Dims: map[string]string{}}
-	f.Lo, f.Hi = interval(s.form, s.lo, s.hi)
+	f.Lo, f.Hi = sq.Interval(s.form, s.lo, s.hi)
 	if s.dims != "{}" {
 		if err := json.Unmarshal([]byte(s.dims), &f.Dims); err != nil {
 			return f, fmt.Errorf("reading dimensions of %s: %w", s.measure, err)
@@ -92,7 +106,7 @@ func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.Figur
 		f.Add("l.installation >= ?", inst)
 	}
 	limit := sq.Clamp(q.Limit, 1000, 10_000)
-	pairs, err := s.r.QueryContext(ctx, `SELECT a.key, i.key, i.environment, l.installation, l.series, s.measure, s.hash, s.field, s.grain, s.dims, s.texts
+	pairs, err := s.r.QueryContext(ctx, `SELECT a.key, i.key, i.environment, l.installation, l.series, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, s.pool
 		FROM latest l NOT INDEXED CROSS JOIN series s ON s.id = l.series CROSS JOIN installations i ON i.id = l.installation CROSS JOIN accounts a ON a.id = i.account`+
 		f.String()+` ORDER BY l.installation, l.series`, f.Args...)
 	if err != nil {
@@ -103,7 +117,7 @@ func (s *Store) Figures(ctx context.Context, q store.FigureQuery) (p store.Figur
 		var r store.FigureRow
 		var sc scanned
 		var in, se int64
-		if err := pairs.Scan(&r.Account, &r.Installation, &r.Environment, &in, &se, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts); err != nil {
+		if err := pairs.Scan(&r.Account, &r.Installation, &r.Environment, &in, &se, &sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts, &sc.pool); err != nil {
 			return p, fmt.Errorf("reading figures: %w", err)
 		}
 		from, to := bounds(q, sc.grain)
@@ -137,8 +151,8 @@ func bounds(q store.FigureQuery, g report.Grain) (from, to int64) {
 // cellsOf adds the cells of one pair to the page. more: the page is full and there is at least
 // one more.
 func (s *Store) cellsOf(ctx context.Context, p *store.FigurePage, r store.FigureRow, sc scanned, inst, series, from, to int64, limit int) (more bool, err error) {
-	rs, err := s.hot.QueryContext(ctx, `SELECT start, form, lo, hi, blob FROM cells WHERE installation = ? AND series = ? AND start BETWEEN ? AND ? ORDER BY start LIMIT ?`,
-		inst, series, from, to, limit-len(p.Rows)+1)
+	rs, err := s.hot.QueryContext(ctx, `SELECT start, form, lo, hi, blob FROM cells WHERE installation = ? AND series = ? AND start BETWEEN ? AND ? AND form <> ? ORDER BY start LIMIT ?`,
+		inst, series, from, to, sc.hidden(), limit-len(p.Rows)+1)
 	if err != nil {
 		return false, fmt.Errorf("reading figures: %w", err)
 	}
@@ -175,7 +189,7 @@ func (s *Store) Latest(ctx context.Context, account, installation string) ([]sto
 		return err
 	}, `SELECT a.key, i.key, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, l.start, l.form, l.lo, l.hi, l.first, l.n
 		FROM accounts a JOIN installations i ON i.account = a.id JOIN latest l ON l.installation = i.id JOIN series s ON s.id = l.series
-		WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2) ORDER BY i.key, s.measure, s.hash, s.grain, s.dims, s.field`, account, installation)
+		WHERE a.key = ?1 AND (?2 = '' OR i.key = ?2) AND `+notPooled("l.form")+` ORDER BY i.key, s.measure, s.hash, s.grain, s.dims, s.field`, account, installation)
 }
 
 // Pooled implements store.Pool.
@@ -196,20 +210,20 @@ func (s *Store) Coverage(ctx context.Context) ([]store.Coverage, error) {
 		grain  report.Grain
 	}
 	list, err := sq.Rows(ctx, s.r, func(r *row, scan func(...any) error) error {
-		return scan(&r.Measure, &r.Hash, &r.Kind, &r.Subject, &r.Category, &r.grain, &r.Exact, &r.Banded, &r.Suppressed, &r.newest)
+		return scan(&r.Measure, &r.Hash, &r.Kind, &r.Subject, &r.Category, &r.grain, &r.Exact, &r.Banded, &r.Noised, &r.Suppressed, &r.newest)
 	}, fmt.Sprintf(`SELECT s.measure, s.hash, s.kind, s.subject, s.category, s.grain,
-		sum(CASE WHEN c.form IN (%d, %d) THEN c.n ELSE 0 END), sum(CASE WHEN c.form IN (%d, %d, %d) THEN c.n ELSE 0 END),
-		sum(CASE WHEN c.form = %d THEN c.n ELSE 0 END), max(c.newest)
+		sum(CASE WHEN c.form = %d THEN c.n ELSE 0 END), sum(CASE WHEN c.form IN (%d, %d, %d) THEN c.n ELSE 0 END),
+		sum(CASE WHEN c.form = %d THEN c.n ELSE 0 END), sum(CASE WHEN c.form = %d THEN c.n ELSE 0 END), max(c.newest)
 		FROM coverage c JOIN series s ON s.id = c.series GROUP BY s.id ORDER BY s.measure, s.hash`,
-		report.Exact, report.Noised, report.Band, report.Share, report.Implied, report.Suppressed))
+		report.Exact, report.Band, report.Share, report.Implied, report.Noised, report.Suppressed))
 	if err != nil {
 		return nil, fmt.Errorf("reading coverage: %w", err)
 	}
-	told := func(c *store.Coverage) [2]int { return [2]int{c.Exact + c.Banded, c.Suppressed} }
+	told := func(c *store.Coverage) [2]int { return [2]int{c.Exact + c.Banded + c.Noised, c.Suppressed} }
 	var out []store.Coverage
 	for _, r := range list {
 		c := r.Coverage
-		c.Unknown = max(0, reporting-c.Exact-c.Banded-c.Suppressed)
+		c.Unknown = max(0, reporting-c.Exact-c.Banded-c.Noised-c.Suppressed)
 		c.Newest, _ = report.WindowTimes(r.grain, r.newest, time.UTC)
 		if n := len(out); n > 0 && out[n-1].Measure == c.Measure && out[n-1].Hash == c.Hash {
 			a, b := told(&out[n-1]), told(&c)

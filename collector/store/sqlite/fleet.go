@@ -201,12 +201,15 @@ func (s *Store) Aside(ctx context.Context, q store.TroubleQuery) ([]store.Aside,
 	return sq.Rows(ctx, s.r, func(t *store.Aside, scan func(...any) error) error {
 		var sc scanned
 		err := scan(sq.When(&t.At), &t.Account, &t.Installation, sq.Fixed(t.Epoch[:]), &t.Seq, &t.Equal,
-			&sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts, &sc.start, &sc.form, &sc.lo, &sc.hi)
+			&sc.measure, &sc.hash, &sc.field, &sc.grain, &sc.dims, &sc.texts, &sc.pool, &sc.start, &sc.form, &sc.lo, &sc.hi)
+		if t.ForPool = int64(sc.form) == sc.hidden(); t.ForPool {
+			sc.lo, sc.hi = sql.NullFloat64{}, sql.NullFloat64{}
+		}
 		if err == nil {
 			t.Figure, err = sc.figure()
 		}
 		return err
-	}, `SELECT x.at, a.key, i.key, x.epoch, x.seq, x.equal, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, x.start, x.form, x.lo, x.hi
+	}, `SELECT x.at, a.key, i.key, x.epoch, x.seq, x.equal, s.measure, s.hash, s.field, s.grain, s.dims, s.texts, s.pool, x.start, x.form, x.lo, x.hi
 		FROM aside x JOIN series s ON s.id = x.series JOIN installations i ON i.id = x.installation JOIN accounts a ON a.id = i.account`+where, args...)
 }
 

@@ -146,8 +146,13 @@ func (s *Store) migrate(ctx context.Context) error {
 			if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&now); err != nil || now > i {
 				return err
 			}
-			if _, err := tx.ExecContext(ctx, steps[i]); err != nil {
+			if _, err := tx.ExecContext(ctx, steps[i].sql); err != nil {
 				return err
+			}
+			if steps[i].then != nil {
+				if err := steps[i].then(&applying{ctx: ctx, s: s, tx: tx}); err != nil {
+					return err
+				}
 			}
 			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", i+1))
 			return err

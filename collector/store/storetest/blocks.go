@@ -36,7 +36,7 @@ func blocks(t *testing.T, s Store) {
 		form             report.Form
 		lo, hi           float64
 	}{{"acme", "steps", report.Block4w, block, report.Band, 30, 54}, {"acme", "paths", report.Block4w, block, report.Exact, 150, 150},
-		{"acme", "habit", report.Rolling28, block + 27, report.Band, 20, 48}, {"acme", "cohort", report.Block12w, block, report.Band, 10, 21}, {"small", "cohort", report.Block12w, block, report.Noised, 7, 7}} {
+		{"acme", "habit", report.Rolling28, block + 27, report.Band, 20, 48}, {"acme", "cohort", report.Block12w, block, report.Noised, 10, 21}, {"small", "cohort", report.Block12w, block, report.Noised, 7, 7}} {
 		list := must[[]store.Period](t)(s.Periods(t.Context(), store.PeriodQuery{Measure: x.measure, Account: x.account, Grain: x.grain}))
 		if len(list) != 1 {
 			t.Errorf("%s of %s: %d periods", x.measure, x.account, len(list))

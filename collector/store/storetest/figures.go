@@ -154,9 +154,9 @@ func rollups(t *testing.T, s Store) {
 				byAccount[k] = perAccount{}
 			}
 			ta := byAccount[k][account]
-			before := ta.Interval
+			before, told := ta.Interval, ta.Told()
 			ta.Add(c.Form, report.Interval{Lo: c.Lo, Hi: c.Hi})
-			if c.Form.HasNumbers() {
+			if c.Form.HasNumbers() && told > 0 {
 				ta.Interval = before.Union(report.Interval{Lo: c.Lo, Hi: c.Hi})
 			}
 			byAccount[k][account] = ta
@@ -171,7 +171,7 @@ func rollups(t *testing.T, s Store) {
 	}
 	for _, p := range must[[]store.Period](t)(s.Periods(t.Context(), store.PeriodQuery{Measure: "people"})) {
 		w := byAccount[fmt.Sprint("people ", p.Start)][p.Account]
-		if p.Interval != w.Interval || p.Exact != w.Exact || p.Banded != w.Banded || p.Suppressed != w.Suppressed {
+		if p.Interval != w.Interval || p.Exact != w.Exact || p.Banded != w.Banded || p.Noised != w.Noised || p.Form() != w.Form() || p.Suppressed != w.Suppressed {
 			t.Errorf("%s week %d: kept %+v, afresh %+v", p.Account, p.Start, p, w)
 		}
 	}
@@ -181,14 +181,16 @@ func rollups(t *testing.T, s Store) {
 	}
 	for _, p := range fleet {
 		w := want[fmt.Sprint("people ", p.Start)]
-		if p.Interval != w.Interval || p.Exact != w.Exact || p.Banded != w.Banded || p.Suppressed != w.Suppressed {
+		if p.Interval != w.Interval || p.Exact != w.Exact || p.Banded != w.Banded || p.Noised != w.Noised || p.Form() != w.Form() || p.Suppressed != w.Suppressed {
 			t.Errorf("fleet week %d: kept %+v, afresh %+v", p.Start, p, w)
 		}
 	}
 }
 
 func randomCell(r *rand.Rand, s *store.Series, start int64) store.Cell {
-	switch v := float64(r.IntN(50)); r.IntN(4) {
+	switch v := float64(r.IntN(50)); r.IntN(5) {
+	case 4: // noise takes it below nought as well
+		return store.Cell{Series: s, Start: start, Form: report.Noised, Lo: v - 10, Hi: v - 10}
 	case 0:
 		return store.Cell{Series: s, Start: start, Form: report.Suppressed}
 	case 1:

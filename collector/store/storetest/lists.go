@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -116,10 +117,10 @@ func fleet(t *testing.T, s Store) {
 
 func coverage(t *testing.T, s Store) {
 	week := people(report.Week, nil)
-	for i := range 4 {
+	for i := range 5 {
 		a := enrol(t, s, fmt.Sprint("account", i), "main", store.Production)
 		first := exact(week, monday(0), 5)
-		second := []store.Cell{exact(week, monday(1), 5), band(week, monday(1), 5, 9), {Series: week, Start: monday(1), Form: report.Suppressed}, exact(requests(report.Hour), monday(0)*86400, 1)}[i]
+		second := []store.Cell{exact(week, monday(1), 5), band(week, monday(1), 5, 9), {Series: week, Start: monday(1), Form: report.Suppressed}, exact(requests(report.Hour), monday(0)*86400, 1), {Series: week, Start: monday(1), Form: report.Noised, Lo: 5, Hi: 5}}[i]
 		if i == 3 {
 			apply(t, s, a.batch(second))
 			continue
@@ -130,7 +131,7 @@ func coverage(t *testing.T, s Store) {
 	if len(c) != 2 || c[0].Measure != "people" {
 		t.Fatalf("%+v", c)
 	}
-	if p := c[0]; p.Exact != 1 || p.Banded != 1 || p.Suppressed != 1 || p.Unknown != 1 {
+	if p := c[0]; p.Exact != 1 || p.Banded != 1 || p.Noised != 1 || p.Suppressed != 1 || p.Unknown != 1 {
 		t.Fatalf("%+v", p)
 	}
 }
@@ -167,13 +168,23 @@ func backlog(t *testing.T, s Store) {
 		t.Fatalf("%+v", l)
 		return store.Backlog{}
 	}
-	if b := due(consent.AddDate(0, 0, 7)); b.Due != 0 {
-		t.Fatalf("a week is due before its grace has passed: %+v", b)
+	first := time.Unix((report.CivilStart(report.Block4w, monday(0)-1)+28)*86400, 0) // the first block inside the consent
+	if b := due(first.AddDate(0, 0, 28)); b.Due != 0 {
+		t.Fatalf("a block is due before its grace has passed: %+v", b)
 	}
-	if b := due(consent.AddDate(0, 0, 10)); b.Due != 1 || b.Missing != 1 || b.Grain != report.Week {
+	if b := due(first.AddDate(0, 0, 31)); b.Due != 1 || b.Missing != 1 || b.Grain != report.Block4w {
 		t.Fatalf("%+v", b)
 	}
-	if b := due(consent.AddDate(0, 0, 10+28)); b.Due != 5 || b.Missing != 5 {
+	if b := due(first.AddDate(0, 0, 31+28)); b.Due != 2 || b.Missing != 2 {
+		t.Fatalf("%+v", b)
+	}
+	// One of several counts of people is told by week as well: weeks are due once one has come, and a
+	// site that tells blocks alone has no weeks missing.
+	m := must[*catalog.Catalog](t)(catalog.Parse([]byte(backlogCatalog))).Measures[0]
+	block := *people(report.Block4w, nil)
+	block.Hash = m.HashString()
+	apply(t, s, a.batch(exact(&block, first.Unix()/86400, 12)))
+	if b := due(first.AddDate(0, 0, 31)); b.Grain != report.Block4w || b.Due != 1 || b.Missing != 0 {
 		t.Fatalf("%+v", b)
 	}
 }

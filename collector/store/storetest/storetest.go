@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"coverage counts each installation once", coverage},
 		{"backlog", backlog},
 		{"noised blocks are added up", pooled},
+		{"what was given to the pool is told in sums alone", poolHidden},
 		{"blocks and 28 days are periods, and people are not added", blocks},
 		{"troubles", troubles},
 		{"users and secrets", secrets},

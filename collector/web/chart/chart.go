@@ -1,5 +1,5 @@
 // Package chart draws figures as SVG on the server: exact values as a line, bands as blocks
-// between their ends, withheld weeks hatched, weeks nobody told grey, and service levels with
+// between their ends, figures with noise as open circles with their error bar, withheld weeks hatched, weeks nobody told grey, and service levels with
 // up, down, maintenance and unknown told apart.
 //
 // Invariants: nothing is interpolated, no line crosses a week that was not told exactly; a
@@ -165,7 +165,10 @@ func (p plot) draw(out *pen, w []Week, marks []Mark) {
 	}
 	p.blocks(out, w)
 	for i, x := range w {
-		if x.Form.HasNumbers() && !x.Known() {
+		switch {
+		case x.Form == report.Noised:
+			p.noised(out, i, x)
+		case x.Form.HasNumbers() && !x.Known():
 			p.band(out, i, x)
 		}
 	}
@@ -212,10 +215,26 @@ func (p plot) band(out *pen, i int, x Week) {
 	}
 }
 
+// noised is an open circle in the middle of its error bar; an open top has none.
+func (p plot) noised(out *pen, i int, x Week) {
+	at, hi := p.x(i)+p.step/2, x.Hi
+	mid := (x.Lo + x.Hi) / 2
+	if math.IsInf(hi, 1) {
+		mid, hi = x.Lo, p.max
+	}
+	if hi > x.Lo {
+		out.f(`<line class="error" x1="%s" x2="%s" y1="%s" y2="%s"/>`, xy(at), xy(at), xy(p.y(hi)), xy(p.y(math.Max(0, x.Lo))))
+	}
+	out.f(`<circle class="noised" cx="%s" cy="%s" r="2.4"/>`, xy(at), xy(p.y(math.Max(0, mid))))
+}
+
+// certain weeks are told to the unit and without noise.
+func certain(x Week) bool { return x.Form.HasNumbers() && x.Form != report.Noised && x.Known() }
+
 func (p plot) line(out *pen, w []Week) {
 	for i := 0; i < len(w); i++ {
 		from := i
-		for i < len(w) && w[i].Form.HasNumbers() && w[i].Known() {
+		for i < len(w) && certain(w[i]) {
 			i++
 		}
 		switch i - from {
@@ -255,8 +274,19 @@ func (p plot) marks(out *pen, w []Week, marks []Mark) {
 	}
 }
 
-// months are named where there is room: every first, third or sixth.
+// months are named where there is room: every first, third or sixth. Of windows longer than a month each is
+// named by its own start, where there is room.
 func (p plot) months(out *pen, w []Week) {
+	if p.days > 31 {
+		last := -99.0
+		for i, x := range w {
+			if at := p.x(i); at-last >= 66 && at < p.right-40 {
+				out.f(`<text x="%s" y="%s">%s</text><line class="grid" x1="%s" x2="%s" y1="%s" y2="%s"/>`, xy(at), xy(p.bottom+16), x.Start.Format("2 Jan 06"), xy(at), xy(at), xy(p.bottom), xy(p.bottom+4))
+				last = at
+			}
+		}
+		return
+	}
 	every := 1
 	for _, n := range []int{1, 3, 6, 12} {
 		every = n
@@ -336,7 +366,9 @@ func Spark(weeks []Week) template.HTML {
 		pl.step = 120 / float64(len(weeks))
 		pl.blocks(&p, weeks)
 		for i, x := range weeks {
-			if x.Form.HasNumbers() && !x.Known() {
+			if x.Form == report.Noised {
+				pl.noised(&p, i, x)
+			} else if x.Form.HasNumbers() && !x.Known() {
 				hi := pl.top
 				if !math.IsInf(x.Hi, 1) {
 					hi = pl.y(x.Hi)
@@ -359,15 +391,15 @@ func Bar(n, of int) template.HTML {
 	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 120 10" width="120" height="10" aria-hidden="true"><rect class="gap" width="120" height="10"/><rect class="bar" width="%s" height="10"/></svg>`, xy(w))) //nolint:gosec // numbers only
 }
 
-// Forms draws how many tell a measure exactly, in bands, withhold it or do not tell it.
-func Forms(exact, banded, suppressed, unknown int) template.HTML {
+// Forms draws how many tell a measure exactly, in bands, with noise, withhold it or do not tell it.
+func Forms(exact, banded, noised, suppressed, unknown int) template.HTML {
 	var p pen
 	p.f(`<svg class="spark" viewBox="0 0 120 10" width="120" height="10" aria-hidden="true">`)
-	x, all := 0.0, float64(max(1, exact+banded+suppressed+unknown))
+	x, all := 0.0, float64(max(1, exact+banded+noised+suppressed+unknown))
 	for _, part := range []struct {
 		class string
 		n     int
-	}{{"bar", exact}, {"band", banded}, {"supp", suppressed}, {"gap", unknown}} {
+	}{{"bar", exact}, {"band", banded}, {"noised", noised}, {"supp", suppressed}, {"gap", unknown}} {
 		w := 120 * float64(part.n) / all
 		fill := ""
 		if part.class == "supp" {

@@ -70,7 +70,7 @@ func TestDrawingsAreWellFormedEscapedAndWithoutStyle(t *testing.T) {
 	parts := []Part{{Start: weeks[0].Start, Up: 0.9, Down: 0.001, Maintenance: 0.05, Unknown: 0.049, Read: `<b>`}, {Start: weeks[1].Start, Unknown: 1}}
 	for name, s := range map[string]string{
 		"line": string(Line(`a "label" <&>`, weeks, marks)), "none": string(Line("x", nil, nil)), "levels": string(Levels("y", parts)), "spark": string(Spark(weeks)),
-		"bar": string(Bar(3, 0)), "forms": string(Forms(1, 2, 3, 4)), "long": string(Line("x", line(make([]report.Form, 300)...), nil)),
+		"bar": string(Bar(3, 0)), "forms": string(Forms(1, 2, 5, 3, 4)), "long": string(Line("x", line(make([]report.Form, 300)...), nil)),
 	} {
 		d := xml.NewDecoder(strings.NewReader(s))
 		for {

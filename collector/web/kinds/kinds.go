@@ -231,13 +231,12 @@ func (s *set) put(k key, t *report.Tally, f report.Form, i report.Interval) {
 		t.Interval = before.Union(i)
 	}
 	form := t.Form()
-	switch {
-	case f == report.Noised && t.Told() <= 1 || s.by[k].Form == report.Noised && f.HasNumbers():
-		form = report.Noised
-	case f.HasNumbers() && t.Told() == 1:
+	if f.HasNumbers() && t.Told() == 1 {
 		form = f
 	}
-	s.by[k] = accounts.Point{Start: k.start, Form: form, Interval: t.Interval, Exact: t.Exact, Banded: t.Banded, Suppressed: t.Suppressed, Unknown: t.Unknown, Hash: s.m.HashString()}
+	p := accounts.PointOf(k.start, form, *t)
+	p.Hash = s.m.HashString()
+	s.by[k] = p
 }
 
 // errorBars are the 95 % margins of figures with noise, by field and dimensions.
@@ -307,7 +306,9 @@ func share(part, whole accounts.Point) accounts.Point {
 		return accounts.Point{Start: part.Start}
 	}
 	out.Interval = report.Interval{Lo: math.Min(1, r.Lo), Hi: math.Min(1, r.Hi)}
-	if out.Form = report.Band; out.Known() && part.Form == report.Exact && whole.Form == report.Exact {
+	if out.Form = report.Band; part.Form == report.Noised || whole.Form == report.Noised {
+		out.Form = report.Noised
+	} else if out.Known() && part.Form == report.Exact && whole.Form == report.Exact {
 		out.Form = report.Exact
 	}
 	return out
@@ -376,7 +377,7 @@ func formLegend() []Key {
 // series draws one figure over its windows: blocks, or 28 days on a block's last day.
 func (s *set) series() View {
 	f := s.m.Fields()[0]
-	v := View{Legend: []Key{{"k-exact", "exact"}, {"k-band", "band"}, {"k-supp", "withheld, small numbers"}, {"k-gap", "not told"}}}
+	v := View{Legend: []Key{{"k-exact", "exact"}, {"k-band", "band"}, {"k-noised", "with noise and its error bar"}, {"k-supp", "withheld, small numbers"}, {"k-gap", "not told"}}}
 	v.Chart, v.Tables = s.line(f)
 	v.Facts = []Fact{{Name: words.Label(s.m.ID), Value: words.Figure(s.at(s.newest(), f)), Note: s.window(s.newest())}}
 	return v
@@ -400,7 +401,7 @@ func (s *set) line(f report.Field) (template.HTML, []Table) {
 }
 
 func (s *set) joinedOf(p accounts.Point) string {
-	if n := p.Exact + p.Banded + p.Suppressed + p.Unknown; n > 1 {
+	if n := p.Tally().Parts(); n > 1 {
 		return fmt.Sprintf("%d installations; people may be in several, so from the largest to the sum", n)
 	}
 	return ""

@@ -236,15 +236,18 @@ func (s *set) retention() View {
 		}
 	}
 	v := View{Title: "cohorts of 12 weeks", Legend: formLegend()}
-	t := Table{Title: "Share that was active, by weeks after the first", Behind: true, Heads: heads("Cohort", "#People")}
+	// A row for each week, a column for each cohort: there are more weeks than a page is wide.
+	t := Table{Title: "Share that was active, by weeks after the first", Behind: true, Heads: heads("Cohort from"), Rows: make([][]Cell, 1+most)}
+	t.Rows[0] = []Cell{text("people")}
 	for o := 1; o <= most; o++ {
-		t.Heads = append(t.Heads, Head{strconv.Itoa(o), true})
+		t.Rows[o] = []Cell{text("week " + strconv.Itoa(o))}
 	}
 	var list []chart.Cohort
 	for _, start := range cohorts {
 		size := s.at(start, report.Value)
 		c := chart.Cohort{Name: chart.Day(start).Format("2 Jan 2006")}
-		row := []Cell{text("from " + words.Day(start)), fig(size)}
+		t.Heads = append(t.Heads, Head{c.Name, true})
+		t.Rows[0] = append(t.Rows[0], fig(size))
 		for o := 1; o <= most; o++ {
 			p := s.at(start, report.Value, "offset", strconv.Itoa(o))
 			r := share(p, size)
@@ -252,9 +255,9 @@ func (s *set) retention() View {
 			read := fmt.Sprintf("cohort from %s, week %d: ", words.Day(start), o)
 			switch {
 			case early:
-				row = append(row, Cell{HTML: `<span class="note">too early</span>`, Num: true})
+				t.Rows[o] = append(t.Rows[o], Cell{HTML: `<span class="note">too early</span>`, Num: true})
 			default:
-				row = append(row, percentCell(r))
+				t.Rows[o] = append(t.Rows[o], percentCell(r))
 			}
 			if r.Told() {
 				read += percentText(r) + " (" + words.FigureText(p) + " of " + words.FigureText(size) + ")"
@@ -268,7 +271,6 @@ func (s *set) retention() View {
 			c.Cells = append(c.Cells, cell)
 		}
 		list = append(list, c)
-		t.Rows = append(t.Rows, row)
 	}
 	v.Chart = chart.Triangle(s.m.Question, list, most)
 	v.Tables = []Table{t}

@@ -136,20 +136,20 @@ func FigureText(p accounts.Point) string {
 	case !p.Told():
 		return "unknown, not told"
 	case p.Partial:
-		return Interval(p.Interval) + ", partial: " + Told(report.Tally{Exact: p.Exact, Banded: p.Banded, Suppressed: p.Suppressed, Unknown: p.Unknown}, "installation")
+		return Interval(p.Interval) + ", partial: " + Told(p.Tally(), "installation")
 	case p.Form == report.Exact:
 		return Interval(p.Interval)
 	}
 	return Interval(p.Interval) + ", " + p.Form.String()
 }
 
-// Told says of a sum what went in: "412–455 in 37 accounts; 9 banded, 2 withheld, 4 silent".
+// Told says of a sum what went in: "412–455 in 37 accounts; 9 banded, 3 with noise, 2 withheld, 4 silent".
 func Told(t report.Tally, what string) string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
 		word string
-	}{{t.Banded, "banded"}, {t.Suppressed, "withheld"}, {t.Unknown, "silent"}} {
+	}{{t.Banded, "banded"}, {t.Noised, "with noise"}, {t.Suppressed, "withheld"}, {t.Unknown, "silent"}} {
 		if p.n > 0 {
 			parts = append(parts, Num(p.n)+" "+p.word)
 		}
@@ -173,7 +173,7 @@ func Plural(n int, what string) string {
 
 // TallyPoint is the sum as a figure.
 func TallyPoint(start int64, t report.Tally) accounts.Point {
-	return accounts.Point{Start: start, Form: t.Form(), Interval: t.Interval, Exact: t.Exact, Banded: t.Banded, Suppressed: t.Suppressed, Unknown: t.Unknown}
+	return accounts.PointOf(start, t.Form(), t)
 }
 
 func Day(civil int64) string { return time.Unix(civil*86400, 0).UTC().Format("2 Jan 2006") }
@@ -213,12 +213,12 @@ func Ago(t, clock time.Time) template.HTML {
 }
 
 // formWords counts installations by what they tell, without those that are nought.
-func formWords(exact, banded, suppressed, unknown int) string {
+func formWords(exact, banded, noised, suppressed, unknown int) string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
 		word string
-	}{{exact, "exact"}, {banded, "banded"}, {suppressed, "withheld"}, {unknown, "unknown"}} {
+	}{{exact, "exact"}, {banded, "banded"}, {noised, "with noise"}, {suppressed, "withheld"}, {unknown, "unknown"}} {
 		if p.n > 0 {
 			parts = append(parts, Num(p.n)+" "+p.word)
 		}

@@ -193,15 +193,15 @@ func TestFleetSumsAreTheSumOfTheAccounts(t *testing.T) {
 	}
 	for _, raw := range list(t, c, s.URL+"/api/v1/periods?measure=people&fleet=true").Rows {
 		var p struct {
-			Start, Form                        string
-			Lo, Hi                             *float64
-			Exact, Banded, Suppressed, Unknown int
+			Start, Form                                string
+			Lo, Hi                                     *float64
+			Exact, Banded, Noised, Suppressed, Unknown int
 		}
 		if err := json.Unmarshal(raw, &p); err != nil {
 			t.Fatal(err)
 		}
 		w := want[p.Start]
-		if p.Exact != w.Exact || p.Banded != w.Banded || p.Suppressed != w.Suppressed || p.Lo == nil || *p.Lo != w.Lo || p.Exact+p.Banded+p.Suppressed+p.Unknown > 14 {
+		if p.Exact != w.Exact || p.Banded != w.Banded || p.Noised != w.Noised || p.Suppressed != w.Suppressed || p.Lo == nil || *p.Lo != w.Lo || p.Exact+p.Banded+p.Noised+p.Suppressed+p.Unknown > 14 {
 			t.Errorf("%s: %s, want %+v", p.Start, raw, w)
 		}
 		delete(want, p.Start)

@@ -45,7 +45,7 @@ func (m *maker) series(measure string, field report.Field, grain report.Grain, d
 		if x == nil {
 			panic("the catalog has no measure " + measure)
 		}
-		m.f.series[k] = &store.Series{Measure: x.ID, Hash: x.HashString(), Kind: string(x.Kind), Subject: string(x.Subject), Category: x.Category, Field: field, Grain: grain, Dims: maps.Clone(dims)}
+		m.f.series[k] = &store.Series{Measure: x.ID, Hash: x.HashString(), Kind: string(x.Kind), Subject: string(x.Subject), Category: x.Category, Field: field, Grain: grain, Dims: maps.Clone(dims), Pool: x.Pool}
 	}
 	return m.f.series[k]
 }

@@ -238,7 +238,7 @@ func (f *seeder) one(measure string, field report.Field, grain report.Grain) *st
 	k := fmt.Sprint(measure, field, grain)
 	if f.series[k] == nil {
 		m, _ := f.cat.Measure(measure)
-		f.series[k] = &store.Series{Measure: m.ID, Hash: m.HashString(), Kind: string(m.Kind), Subject: string(m.Subject), Category: m.Category, Field: field, Grain: grain, Texts: m.Values}
+		f.series[k] = &store.Series{Measure: m.ID, Hash: m.HashString(), Kind: string(m.Kind), Subject: string(m.Subject), Category: m.Category, Field: field, Grain: grain, Texts: m.Values, Pool: m.Pool}
 	}
 	return f.series[k]
 }

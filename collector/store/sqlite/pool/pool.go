@@ -15,6 +15,7 @@ import (
 // Sums are the rows of store.Pool.
 func Sums(ctx context.Context, db sq.Querier, q store.PoolQuery) ([]store.PoolRow, error) {
 	var f sq.Filter
+	f.Add("s.pool = 1")
 	f.Add("s.grain = ?", int64(report.Block12w))
 	f.Add("c.form = ?", int64(report.Noised))
 	if q.Measure != "" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fieldpost/fieldpost/collector/store"
+	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // Rows reads every row of a query.
@@ -215,4 +216,17 @@ func Numeric(v string) any {
 		return nil
 	}
 	return f
+}
+
+// Interval reads the ends of a figure as they are kept: hi is NULL where it equals lo, and for an open top.
+func Interval(f report.Form, lo, hi sql.NullFloat64) (float64, float64) {
+	switch {
+	case !f.HasNumbers() || !lo.Valid:
+		return 0, 0
+	case hi.Valid:
+		return lo.Float64, hi.Float64
+	case f == report.Exact || f == report.Noised:
+		return lo.Float64, lo.Float64
+	}
+	return lo.Float64, math.Inf(1)
 }
