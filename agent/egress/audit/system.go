@@ -32,7 +32,7 @@ type System struct {
 	group  []Var   // the number it is a part of; None: none
 	uses   [][]int32
 	wakes  [2][][]int32 // relations from which something may follow when its Lo rises, when its Hi falls
-	rings  []bool // its relations go round in a ring: propagation alone may see too little
+	rings  []bool       // its relations go round in a ring: propagation alone may see too little
 
 	cons    []constraint
 	settled int // relations before it were looked at

@@ -75,7 +75,7 @@ func (m *Model) addKind(b *block, i int, ms *catalog.Measure) {
 			b.vars[key{isFiltered, int16(i), everybody, 0}] = pop
 		}
 	case catalog.Lifecycle:
-		m.addLifecycle(b, i, ms, pop, group)
+		m.addLifecycle(b, i, pop, group)
 	case catalog.Stickiness:
 		m.addDays(b, i, pop, group)
 	case catalog.Seats:
@@ -118,10 +118,10 @@ func (m *Model) same(as audit.Var) (v audit.Var) {
 // before is the block of four weeks before, if anything could be told of it.
 func (m *Model) before(b *block) *block { return m.find(b.start-fourWeeks, false) }
 
-func (m *Model) addLifecycle(b *block, i int, ms *catalog.Measure, pop, group audit.Var) {
+func (m *Model) addLifecycle(b *block, i int, pop, group audit.Var) {
 	at := &b.plan.places[i]
 	total := m.life(b, i, everybody, pop, m.popBefore(b, at, everybody), group)
-	if at.roles != nil || !slices.ContainsFunc(ms.By, func(d []string) bool { return len(d) == 1 && d[0] == b.plan.trait }) {
+	if at.roles != nil || !b.plan.sets[at.set].byTrait { // told by the trait or not, what is told of the set's roles bounds it
 		return
 	}
 	for n := range total {
@@ -181,6 +181,9 @@ func (m *Model) life(b *block, i int, role int16, now, before, group audit.Var) 
 		}
 	}
 	m.atMostOnce(b, key{isLifecycle, int16(i), role, lifeNew}, group)
+	if role == everybody && b.plan.places[i].roles == nil {
+		m.joinCohorts(b, b.plan.places[i].set, all)
+	}
 	return all
 }
 
@@ -244,6 +247,68 @@ func (m *Model) addDays(b *block, i int, pop, group audit.Var) {
 		}
 	}
 	m.oneDay(b, &b.plan.places[i], pop)
+	if weekly {
+		m.personWeeks(b)
+	}
+}
+
+// personWeeks relates the weeks, the days and the habits of the same people at once, whichever is entered last. Somebody who
+// came on 8 days was there in two weeks at least, who came on 21 or has a habit in three; of three weeks somebody misses
+// at most one in which others saw them. All of it follows from weekCounts, but not for one interval at a time.
+func (m *Model) personWeeks(b *block) {
+	root := key{isSet, int16(b.plan.root), everybody, 0}
+	var days [6]audit.Var
+	var habits []audit.Var
+	found := false
+	for i := range b.plan.places {
+		if o := &b.plan.places[i]; !b.kinds[i] || o.set != b.plan.root || o.roles != nil {
+			continue
+		}
+		for n := range days {
+			if v, ok := b.vars[key{isDays, int16(i), everybody, int16(n)}]; ok {
+				days[n], found = v, true
+			}
+		}
+		for f := range b.plan.cat.Measures[i].Features {
+			if v, ok := b.vars[key{isFeature, int16(i), everybody, int16(3*f + 2)}]; ok {
+				habits = append(habits, v)
+			}
+		}
+	}
+	for mask := 1; mask < 16; mask++ {
+		var weeks, some []audit.Term
+		for i, w := range b.weekVars() {
+			if mask>>i&1 == 1 {
+				weeks, some = append(weeks, audit.Term{Var: w, Factor: -1}), append(some, audit.Term{Var: w, Factor: 1})
+			}
+		}
+		n := len(weeks)
+		if n == 4 { // the first week in which somebody came counts for the block
+			weeks = append(weeks, audit.Term{Var: b.vars[root], Factor: 1})
+		}
+		atLeast := func(of ...audit.Term) { m.atMost(append(slices.Clone(weeks), of...)...) }
+		for _, h := range habits {
+			if n > 1 {
+				atLeast(audit.Term{Var: h, Factor: int32(min(n, 3) - 1)})
+			}
+			if n > 2 && found {
+				atLeast(audit.Term{Var: h, Factor: 1}, audit.Term{Var: days[3], Factor: 1}, audit.Term{Var: days[4], Factor: 1}, audit.Term{Var: days[5], Factor: 1})
+			}
+		}
+		if n < 2 || !found {
+			continue
+		}
+		if n == 2 {
+			atLeast(audit.Term{Var: days[5], Factor: 1})
+		} else {
+			atLeast(audit.Term{Var: days[3], Factor: 1}, audit.Term{Var: days[4], Factor: 1}, audit.Term{Var: days[5], Factor: 2})
+		}
+		some = append(some, audit.Term{Var: b.vars[root], Factor: -int32(n)}, audit.Term{Var: days[0], Factor: int32(n - 1)})
+		if n == 4 {
+			some = append(some, audit.Term{Var: days[1], Factor: 1})
+		}
+		m.atMost(some...)
+	}
 }
 
 func (m *Model) addAdoption(b *block, i int, ms *catalog.Measure, pop, group audit.Var) {
@@ -277,6 +342,9 @@ func (m *Model) addAdoption(b *block, i int, ms *catalog.Measure, pop, group aud
 		}
 	}
 	m.oneDay(b, at, pop)
+	if b.plan.weeks && at.set == b.plan.root && at.roles == nil {
+		m.personWeeks(b)
+	}
 }
 
 // oneDay relates adoption with active days of the same people, whichever is entered last: who was active on one day
@@ -343,66 +411,4 @@ func (m *Model) addFunnel(b *block, i int, ms *catalog.Measure, pop, group audit
 		m.sum(b.vars[k(isStep, everybody, n)], parts...)
 		m.ring(append(parts, b.vars[k(isStep, everybody, n)])...)
 	}
-}
-
-// newCohort enters the people whose first activity lay in twelve weeks, for one measure.
-func (m *Model) newCohort(b *block, i int) {
-	k := key{isCohort, int16(i), everybody, 0}
-	if _, ok := b.vars[k]; ok {
-		return
-	}
-	size := m.add(b, k, leastCell)
-	m.part(b.all, size, b.all, leastCell)
-	m.relateCohort(b, i, size)
-}
-
-// offset enters the cohort's people who were active n whole weeks after their first.
-func (m *Model) offset(b *block, i, n int) audit.Var {
-	k := key{isCohort, int16(i), everybody, int16(n)}
-	if v, ok := b.vars[k]; ok {
-		return v
-	}
-	v := m.inside(b, k, b.vars[key{isCohort, int16(i), everybody, 0}], b.all)
-	terms := []audit.Term{{Var: v, Factor: 1}} // they were active in one of these blocks
-	for at := blockStart(b.start + int64(n)*7); at <= blockStart(b.start+twelve-1+int64(n)*7); at += fourWeeks {
-		x := m.find(at, false)
-		if x == nil || x.plan != b.plan {
-			return v
-		}
-		terms = append(terms, audit.Term{Var: x.vars[key{isSet, int16(b.plan.places[i].set), everybody, 0}], Factor: -1})
-	}
-	m.atMost(terms...)
-	return v
-}
-
-// relateCohort: a cohort is the new people of its three blocks, where a lifecycle tells of the same people.
-func (m *Model) relateCohort(b *block, i int, size audit.Var) {
-	at := &b.plan.places[i]
-	for j := range b.plan.places {
-		o := &b.plan.places[j]
-		if b.plan.cat.Measures[j].Kind != catalog.Lifecycle || o.set != at.set || !slices.Equal(o.roles, at.roles) {
-			continue
-		}
-		var parts []audit.Var
-		for n := int64(0); n < 3; n++ {
-			if x := m.find(b.start+n*fourWeeks, false); x != nil && x.plan == b.plan {
-				parts = append(parts, x.vars[key{isLifecycle, int16(j), everybody, lifeNew}])
-			}
-		}
-		if len(parts) == 3 {
-			m.sum(size, parts...)
-			return
-		}
-	}
-	for n := int64(0); n < 3; n++ { // each of them was active in a block
-		if x := m.find(b.start+n*fourWeeks, false); x == nil || x.plan != b.plan {
-			return
-		}
-	}
-	terms := []audit.Term{{Var: size, Factor: 1}}
-	for n := int64(0); n < 3; n++ {
-		x := m.find(b.start+n*fourWeeks, false)
-		terms = append(terms, audit.Term{Var: x.vars[key{isSet, int16(at.set), everybody, 0}], Factor: -1})
-	}
-	m.atMost(terms...)
 }

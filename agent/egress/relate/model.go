@@ -51,6 +51,7 @@ const (
 	isStep      = 'S' // of = measure, n = step
 	isBand      = 'B' // of = measure, n = band
 	isWeeks     = 'C' // n = 1…4: people active in so many weeks
+	isFirst     = 'Y' // of = set, n = how many blocks before they were first seen
 	isCohort    = 'R' // of = measure, n = 0 size, 1… offsets
 )
 
