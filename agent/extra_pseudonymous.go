@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"time"
 
@@ -55,3 +56,6 @@ func (a *Agent) Persons(ctx context.Context, o control.PersonsOrder) (control.Pe
 	defer a.keeping.Unlock()
 	return a.extra.room.Carry(ctx, a.host(), o)
 }
+
+// SignRules signs the bytes of a file of rules with the vendor's catalog key.
+func SignRules(raw []byte, key ed25519.PrivateKey) ([]byte, error) { return pseudonymous.SignRules(raw, key) }

@@ -149,6 +149,7 @@ Nothing is collected and nothing is sent until you decide so:
 	}
 	root.AddCommand(run, a.enrollCmd(), a.statusCmd(), a.consentCmd(), config, a.catalogCmd(),
 		a.previewCmd(), a.queryCmd(), a.ledgerCmd(), a.auditCmd(), a.forgetCmd(), a.wipeCmd(), a.replayCmd(), a.consoleCmd(), a.serviceCmd(), a.versionCmd())
+	root.AddCommand(a.moreCmds()...)
 	return root
 }
 
