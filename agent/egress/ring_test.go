@@ -105,7 +105,10 @@ func TestAttackPersonWeeks(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	var sites []visits
+	sites := []visits{ // of which single bounds said too little
+		{people: 25, weeks: [4]float64{4, 7, 7, 4}, total: 16, bins: [6]float64{3, 3, 5, 5}},
+		{people: 27, weeks: [4]float64{4, 9, 6, 9}, total: 18, bins: [6]float64{1, 1, 10, 6}},
+	}
 	for range 240 {
 		sites = append(sites, chanceVisits(r))
 	}
