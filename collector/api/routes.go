@@ -136,7 +136,7 @@ func (h *Handler) routes() []Route {
 		{Path: "/api/v1/periods", Summary: "Figures by ISO week, month, 28 days or block of weeks, per account or over the fleet", Need: v, list: true, row: periodRow{}, do: h.periods,
 			Params: paged("10,000", measure, account, field, q("grain", "string", "Period; week unless given.", "week", "month", "rolling28", "4w", "12w"), q("fleet", "string", "true: one row per period over all accounts.", "true", "false"), env, from, to)},
 		{Path: "/api/v1/segments", Summary: "Accounts grouped by an imported attribute in one window of a measure: how many told it, median, quartiles, sum, and the sum without the largest; the last row is of all", Need: v, list: true, row: segmentRow{}, do: h.segments,
-			Params: paged("1,000", measure, q("trait", "string", "Imported attribute."), field, q("grain", "string", "Period; week unless given.", "week", "month", "rolling28", "4w", "12w"), q("start", "date", "Start of the window; of rolling28 its last day."), env)},
+			Params: paged("1,000", measure, q("trait", "string", "Imported trait of the accounts."), field, q("grain", "string", "Period; week unless given.", "week", "month", "rolling28", "4w", "12w"), q("start", "date", "Start of the window; of rolling28 its last day."), env)},
 		{Path: "/api/v1/pool", Summary: "Sums of noised figures over at least 100 accounts, per block of 12 weeks, with 95 % error bars; or why they are withheld", Need: v, list: true, row: poolRow{}, do: h.pool,
 			Params: paged("10,000", measure, env, from, to)},
 		{Path: "/api/v1/measures", Summary: "The catalog: every measure that may be taken, with its coverage", Need: v, list: true, row: measureRow{}, do: h.measures, Params: paged("1,000")},

@@ -27,18 +27,19 @@ const (
 )
 
 func (a *app) account() *cobra.Command {
-	cmd := &cobra.Command{Use: "account", Short: "Import and list customers."}
+	cmd := &cobra.Command{Use: "account", Short: "Import and list customers, and what you know of them."}
+	var clearEmpty bool
 	imp := &cobra.Command{
 		Use: "import FILE.csv", Short: "Create or update accounts from a CSV file, all rows or none.", Args: cobra.ExactArgs(1),
 		Long: "The first line names the columns. key is required and names the account; name is shown; every other column (industry, size, region, plan, seats,\n" +
-			"price, renewal date, owner, ...) becomes an attribute that lists filter and rank by. An empty field leaves what was there.",
+			"price, renewal date, owner, ...) becomes a trait that lists filter, rank and group by. An empty field leaves what was there; with --clear it takes it away.",
 		Example: "  fieldpost-collector account import crm.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, err := a.readAll(args[0], maxImport)
 			if err != nil {
 				return err
 			}
-			accounts, err := parseAccounts(b, time.Now())
+			accounts, err := parseAccounts(b, time.Now(), clearEmpty)
 			if err != nil {
 				return &store.Problem{Code: store.CodeBadInput, Message: err.Error(), Hint: "mend the line and import again; nothing was changed"}
 			}
@@ -55,12 +56,13 @@ func (a *app) account() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(imp, a.accountList(), a.accountState("close", "Refuse the account's agents; its data stays.", true), a.accountState("open", "Let the account's agents in again.", false))
+	imp.Flags().BoolVar(&clearEmpty, "clear", false, "an empty field takes the account's trait away")
+	cmd.AddCommand(imp, a.accountList(), a.accountShow(), a.accountSet(), a.accountUnset(), a.accountTraits(), a.accountState("close", "Refuse the account's agents; its data stays.", true), a.accountState("open", "Let the account's agents in again.", false))
 	return cmd
 }
 
-// parseAccounts reads the file strictly; errors name the line.
-func parseAccounts(b []byte, now time.Time) ([]store.Account, error) {
+// parseAccounts reads the file strictly; errors name the line. clearEmpty keeps empty fields, which take traits away.
+func parseAccounts(b []byte, now time.Time, clearEmpty bool) ([]store.Account, error) {
 	b = bytes.TrimPrefix(b, []byte("\uFEFF"))
 	if !utf8.Valid(b) {
 		return nil, errors.New("the file is not UTF-8 text")
@@ -78,8 +80,8 @@ func parseAccounts(b []byte, now time.Time) ([]store.Account, error) {
 		h = strings.ToLower(strings.TrimSpace(h))
 		head[i] = h
 		switch {
-		case h == "" || len(h) > 64:
-			return nil, fmt.Errorf("line 1: column %d has no name, or one over 64 bytes", i+1)
+		case h == "" || len(h) > maxTraitName:
+			return nil, fmt.Errorf("line 1: column %d has no name, or one over %d bytes", i+1, maxTraitName)
 		case slices.Contains(head[:i], h):
 			return nil, fmt.Errorf("line 1: two columns are named %q", h)
 		case h == "key":
@@ -119,7 +121,7 @@ func parseAccounts(b []byte, now time.Time) ([]store.Account, error) {
 				return nil, fmt.Errorf("line %d: %s has more than %d bytes", line, head[i], maxValue)
 			case i == nameAt:
 				acc.Name = v
-			case i != keyAt && v != "":
+			case i != keyAt && (v != "" || clearEmpty):
 				acc.Attributes[head[i]] = v
 			}
 		}
@@ -129,7 +131,8 @@ func parseAccounts(b []byte, now time.Time) ([]store.Account, error) {
 
 func (a *app) accountList() *cobra.Command {
 	var q store.AccountQuery
-	cmd := &cobra.Command{Use: "list", Short: "List accounts.", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	var traits bool
+	cmd := &cobra.Command{Use: "list", Short: "List accounts.", Example: "  fieldpost-collector account list --traits --sort attr.seats --desc -o csv", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		if err := between("limit", q.Limit, 1, 1000); err != nil {
 			return err
 		}
@@ -141,14 +144,30 @@ func (a *app) accountList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			head := []string{"key", "name", "installations", "reporting", "last report", "closed"}
+			fixed := len(head)
+			if traits {
+				list, err := d.Store.Attributes(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, t := range list {
+					head = append(head, t.Name)
+				}
+			}
 			var rows [][]string
 			for _, r := range p.Rows {
-				rows = append(rows, []string{r.Key, r.Name, strconv.Itoa(r.Installations), strconv.Itoa(r.Reporting), date(r.LastReport), strconv.FormatBool(r.Closed)})
+				row := []string{r.Key, r.Name, strconv.Itoa(r.Installations), strconv.Itoa(r.Reporting), date(r.LastReport), strconv.FormatBool(r.Closed)}
+				for _, name := range head[fixed:] {
+					row = append(row, r.Attributes[name])
+				}
+				rows = append(rows, row)
 			}
-			return a.table([]string{"key", "name", "installations", "reporting", "last report", "closed"}, rows)
+			return a.table(head, rows)
 		})
 	}}
 	cmd.Flags().StringVar(&q.Search, "search", "", "text in key or name")
+	cmd.Flags().BoolVar(&traits, "traits", false, "a column for each trait")
 	cmd.Flags().StringVar(&q.Sort, "sort", "name", "name, key, installations, last_report or attr.NAME")
 	cmd.Flags().BoolVar(&q.Desc, "desc", false, "largest first")
 	cmd.Flags().IntVar(&q.Limit, "limit", 1000, "how many, at most 1,000")

@@ -83,6 +83,13 @@ func TestThePoolSpeaksFromAHundredAccountsOn(t *testing.T) {
 	if out, _ = call(t, 0, "pool", "--data", dir, "--environment", "test"); strings.Contains(out, "people") {
 		t.Error(out)
 	}
+	// A single site's figures, 7 each, are told by no other command.
+	for _, args := range [][]string{{"query", "--measure", "people"}, {"query", "--account", "a7", "--installation", "main"}, {"query", "--grain", "12w", "-o", "json"}, {"export", "csv", "figures"}} {
+		out, _ := call(t, 0, append(args, "--data", dir)...)
+		if strings.Contains(out, "7") && (strings.Contains(out, "noised") || strings.Contains(out, "people")) {
+			t.Errorf("%s: %.300s", args, out)
+		}
+	}
 	call(t, 2, "pool", "--data", dir, "--environment", "prod")
 	call(t, 2, "pool", "--data", dir, "--measure", "peple")
 }

@@ -98,7 +98,7 @@ type Catalogs interface {
 // Accounts reads and imports customers.
 type Accounts interface {
 	// ImportAccounts creates or updates accounts by key, all or none. Attributes that a row
-	// does not name stay.
+	// does not name stay; one whose value is empty is removed.
 	ImportAccounts(ctx context.Context, rows []Account) (created, updated int, err error)
 	// AccountPage filters, sorts and pages; Total counts before paging.
 	AccountPage(ctx context.Context, q AccountQuery) (AccountPage, error)

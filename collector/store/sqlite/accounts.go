@@ -39,6 +39,12 @@ func (s *Store) ImportAccounts(ctx context.Context, accounts []store.Account) (c
 				return fmt.Errorf("importing account %s: %w", a.Key, err)
 			}
 			for k, v := range a.Attributes {
+				if v == "" {
+					if _, err := tx.ExecContext(ctx, `DELETE FROM attributes WHERE account = ? AND name = ?`, id, k); err != nil {
+						return fmt.Errorf("taking %s of account %s away: %w", k, a.Key, err)
+					}
+					continue
+				}
 				if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO attributes (account, name, value, number) VALUES (?,?,?,?)`, id, k, v, sq.Numeric(v)); err != nil {
 					return fmt.Errorf("importing %s of account %s: %w", k, a.Key, err)
 				}

@@ -65,6 +65,12 @@ func accounts(t *testing.T, s Store) {
 	if l := must[[]store.Attribute](t)(s.Attributes(ctx)); len(l) != 3 || l[2] != (store.Attribute{Name: "seats", Accounts: 2, Numeric: true}) || l[0].Numeric {
 		t.Fatalf("%+v", l)
 	}
+	if _, _, err := s.ImportAccounts(ctx, []store.Account{{Key: "acme", Attributes: map[string]string{"plan": "", "never": ""}}}); err != nil {
+		t.Fatal(err)
+	}
+	if a := must[store.AccountRow](t)(s.Account(ctx, "acme")); len(a.Attributes) != 2 || a.Attributes["seats"] != "90" || a.Name != "Acme" {
+		t.Fatalf("an empty attribute is kept, or takes others with it: %+v", a)
+	}
 	ok(t, s.CloseAccount(ctx, "acme", true))
 	if g := must[[]store.Agent](t)(s.AgentsOf(ctx, "acme", "", 1)); !g[0].Closed {
 		t.Fatal("an agent of a closed account does not know it")
