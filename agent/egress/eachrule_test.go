@@ -76,8 +76,8 @@ func rules() []rule {
 		{"weeks lie within their block", "TestAttackAwayInAWeek", []edit{{model, "m.part(root, w[i], b.all, leastCell)", `if !off("weeks lie within their block") {
 			m.part(root, w[i], b.all, leastCell)
 		}`}}},
-		{"rings are probed", "TestAttackPersonWeeks", []edit{{book, "for _, t := range s.near(touched) {",
-			"for _, t := range s.near(touched) {\n\t\tif off(\"rings are probed\") {\n\t\t\tbreak\n\t\t}"}}},
+		{"rings are probed", "TestAttackPersonWeeks", []edit{{book, "return s.probed(s.near(touched))",
+			`return off("rings are probed") || s.probed(s.near(touched))`}}},
 		{"sums stay", "TestAttackSumsStay", []edit{{people, "if r.Reason = SumOfEvents; g.exactTotal(s, w, m, p) {", `if r.Reason = SumOfEvents; off("sums stay") || g.exactTotal(s, w, m, p) {`}}},
 		{"noise is drawn once", "TestAttackNoiseIsDrawnOnce", []edit{{"noise/noise.go", "if have, ok := d.drawn[key]; ok {\n\t\tif m.Kind", "if have, ok := d.drawn[key]; ok && !off(\"noise is drawn once\") {\n\t\tif m.Kind"}}},
 		{"consent covers the whole window", "TestSubsetOfConsent", []edit{{gate, "if begin.Unix() < d.From {\n\t\treturn BeforeConsent", "if begin.Unix() < d.From && !off(\"consent covers the whole window\") {\n\t\treturn BeforeConsent"}}},
