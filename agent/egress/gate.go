@@ -58,6 +58,7 @@ type Window struct {
 	Grain   report.Grain
 	Start   int64
 	Cells   []report.Cell // exact figures: totals and breakdown values that are not nought
+	Sum     *Sum          // of a count about people per block; nil: not known, and it stays
 }
 
 // Ruled is a cell in the form it may leave in, or suppressed with the reason.
@@ -74,6 +75,7 @@ type Gate struct {
 	plans  map[[8]byte]*relate.Plan
 	model  *relate.Model
 	drawer *noise.Drawer
+	sums   map[string]toldSum
 }
 
 // Config of a Gate.
@@ -331,9 +333,9 @@ func (g *Gate) noised(w Window, m *catalog.Measure, p Policy) (out []Ruled, alon
 		if x.d.Level != exchange.Strict {
 			continue
 		}
-		nw := noise.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.Cells}
+		nw := noise.Window{Catalog: w.Catalog, Measure: w.Measure, Grain: w.Grain, Start: w.Start, Cells: w.bounded(m)}
 		grain, start, ok := noise.Released(nw, x.level)
-		if !ok || grain == taken.Grain && start == taken.Start {
+		if !ok || m.Kind == catalog.Count && w.Sum == nil || grain == taken.Grain && start == taken.Start {
 			continue
 		}
 		begin, _ := report.WindowTimes(grain, start, g.cfg.Zone)
@@ -366,6 +368,8 @@ type saved struct {
 	Groups map[int64]group `json:"groups"`
 	Told   json.RawMessage `json:"told"`
 	Noise  json.RawMessage `json:"noise"`
+
+	Sums map[string]toldSum `json:"sums,omitempty"`
 }
 
 // Save is the gate's state, to be committed with the checkpoint.
@@ -378,7 +382,7 @@ func (g *Gate) Save() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(saved{g.groups, told, drawn}) // keys are written sorted
+	b, err := json.Marshal(saved{g.groups, told, drawn, g.sums}) // keys are written sorted
 	if err != nil {
 		return nil, fmt.Errorf("writing the gate: %w", err)
 	}
@@ -394,7 +398,7 @@ func (g *Gate) Load(b []byte) error {
 	if s.Groups == nil { // as the first version wrote it: group sizes alone
 		return json.Unmarshal(b, &g.groups)
 	}
-	g.groups = s.Groups
+	g.groups, g.sums = s.Groups, s.Sums
 	if err := g.model.Load(s.Told); err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ func (g *Gate) audited(w Window, m *catalog.Measure, p Policy) []Ruled {
 		case sumKind(m):
 			if r.Reason = SumOfEvents; g.exactTotal(s, w, m, p) {
 				g.asItIs(&r, exact)
+			} else if isSum(s, w) {
+				g.sum(&r, w, p)
 			}
 		default:
 			g.count(&r, w, plan, sizes, exact, p)
@@ -52,8 +54,8 @@ func isPublic(f report.Field) bool {
 	return f == report.Purchased || f == report.Assigned || f == report.Workdays
 }
 
-// sumKind: sums over what people did. They stay: what is left between two of them (all changes without those to the
-// code) may be one person's, and no relation of the model bounds it.
+// sumKind: sums over what people did. They stay, but for totals of blocks that share no event (sums.go): what is left
+// between two others (all changes without those to the code) may be one person's.
 func sumKind(m *catalog.Measure) bool {
 	switch m.Kind {
 	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:

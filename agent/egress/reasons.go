@@ -29,6 +29,11 @@ const (
 	OneRole              = Reason(relate.NoBreakdown) // only one role is left after merging
 	SumOfEvents          = Reason(relate.Sums)        // a sum over what people did
 	StaysByKind          = Reason(relate.NotTold)     // this figure of the kind stays at the site
+	SumOfSome            = Reason(relate.SumOfSome)   // a sum over some of the people
+	OverlapsSum          = Reason(relate.SumOverlaps) // another sum, listed before, holds some of its events
+	UsersNotTold         = Reason(relate.SumUnknown)  // nothing that leaves tells how many people are in the sum
+	UsersNotExact Reason = "users_not_exact"          // that was not told as one number of 10 at least
+	SumInTotal           = Reason(relate.SumInTotal)  // an exact figure holds some of its events
 )
 
 // Text is the reason in plain words.
@@ -51,7 +56,7 @@ func (r Reason) Text() string {
 	case Inconsistent:
 		return "it does not fit an earlier answer, because roles or accounts changed in between"
 	case SumOfEvents:
-		return "sums of what people did stay here: what is left between two of them could be one person's"
+		return "sums of what people did stay here, but for totals per block: what is left between two of them could be one person's"
 	case GroupTooSmall:
 		return "too few people: no answer could hide a single one"
 	case NotConfirmed:
@@ -64,6 +69,16 @@ func (r Reason) Text() string {
 		return "fewer than 12 people: counted under (other)"
 	case OneRole:
 		return "only one group of 12 people or more is left, so there is nothing to tell apart"
+	case SumOfSome:
+		return "a sum over some of the people stays here"
+	case OverlapsSum:
+		return "another sum, listed before, has some of the same events: what is left between the two could be one person's"
+	case UsersNotTold:
+		return "nothing that leaves tells how many people are in this sum"
+	case UsersNotExact:
+		return "how many people are in this sum was not told as one number of 10 or more"
+	case SumInTotal:
+		return "some of its events are in a figure that leaves exactly: what is left between the two could be one person's"
 	case StaysByKind:
 		return "this figure stays here; what follows from the others is enough"
 	}
@@ -77,6 +92,7 @@ type Explanation struct {
 	Template audit.Template   // of the code book
 	Answers  []audit.Interval // the code book
 	Noise    string           // the level whose noise was added; "" none
+	Each     int64            // of a sum: how often one person counts at most
 }
 
 // Text is the explanation in plain words; "" when there is nothing to explain.
@@ -86,6 +102,9 @@ func (e Explanation) Text() string {
 	}
 	if e.Group == 0 {
 		return ""
+	}
+	if e.Each > 0 {
+		return fmt.Sprintf("over %d people, each counted at most %d times; every answer is at least a fifth as wide as what one person can have done", e.Group, e.Each)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "out of %d people", e.Group)

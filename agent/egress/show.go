@@ -31,7 +31,7 @@ func (g *Gate) Show(w Window, p Policy, s report.Series, v float64, closed bool)
 	case m.Kind == catalog.FirstTime && g.people(w) >= minGroup, g.exactTotal(s, w, m, p):
 		return report.Exact, exact, Leaves
 	case sumKind(m):
-		return report.Suppressed, report.Interval{}, SumOfEvents
+		return g.showSum(s, w)
 	}
 	t, known, why := g.model.Look(g.plan(w.Catalog), s, w.Start)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/outcome"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/measure/series"
+	"github.com/fieldpost/fieldpost/agent/measure/sums"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -61,6 +62,7 @@ type Window struct {
 	// Cells are exact: totals always (zero where nothing happened), breakdown values only
 	// where they are not zero. Sorted by Series.Compare.
 	Cells []report.Cell
+	Sum   *sums.Sum // of a count about people per block of four weeks
 }
 
 // What a query asks and is answered with; package answer says what each value means.

@@ -8,6 +8,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure/calendar"
 	"github.com/fieldpost/fieldpost/agent/measure/pack"
 	"github.com/fieldpost/fieldpost/agent/measure/run"
+	"github.com/fieldpost/fieldpost/agent/measure/sums"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -96,7 +97,8 @@ func (f *Fold) emit(r *run.Run, d due, cells []report.Cell, zero bool) {
 		return // it ended before anybody measured
 	}
 	if f.cfg.Closed != nil {
-		f.cfg.Closed(&Window{Catalog: r.Cat, Measure: r.Mi, Grain: d.grain, Start: d.start, Closed: d.at, Cells: slices.Clone(cells)})
+		f.cfg.Closed(&Window{Catalog: r.Cat, Measure: r.Mi, Grain: d.grain, Start: d.start, Closed: d.at, Cells: slices.Clone(cells),
+			Sum: sums.Of(&f.w, r, d.grain, d.start)})
 	}
 }
 

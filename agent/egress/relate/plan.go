@@ -14,7 +14,8 @@ type Plan struct {
 	trait  string // the one trait that figures are told by; "" none
 	values int    // how many values the trait has, with (other) and (none)
 	places []place
-	weeks  bool // something tells on how many days or weeks people were active
+	sums   []sum // by measure
+	weeks  bool  // something tells on how many days or weeks people were active
 }
 
 // place is what one measure counts.
@@ -56,6 +57,7 @@ func New(c *catalog.Catalog) *Plan {
 		}
 	}
 	p.arrange()
+	p.sumUp()
 	return p
 }
 
