@@ -89,9 +89,8 @@ func (h dueHeap) Less(i, j int) bool {
 func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 func (h *dueHeap) Push(x any)   { *h = append(*h, x.(due)) }
 func (h *dueHeap) Pop() any {
-	x := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
-	return x
+	return nil // who pops has looked at the first
 }
 
 // New returns an empty fold.
@@ -254,7 +253,8 @@ func (f *Fold) Step(now int64) bool {
 		f.now, f.w.Now = now, now
 		return false
 	}
-	d := heap.Pop(&f.due).(due)
+	d := f.due[0]
+	heap.Pop(&f.due)
 	f.now = max(f.now, d.at)
 	f.w.Now = f.now
 	if d.run == 0 {

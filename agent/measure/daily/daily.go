@@ -20,6 +20,7 @@ package daily
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -41,14 +42,15 @@ type Day struct {
 	sums    map[Key]series.Fixed
 	raw     []byte // sealed: the three above are nil
 	version uint64
+	read    read
 
-	part uint32          // the part that was added to last
+	last uint32          // the part that was added to last
 	set  *roaring.Bitmap // and its set
 }
 
 // Add notes that somebody did something.
 func (d *Day) Add(part, id uint32) {
-	if d.set == nil || d.part != part {
+	if d.set == nil || d.last != part {
 		d.open()
 		set := d.sets[part]
 		if set == nil {
@@ -58,7 +60,7 @@ func (d *Day) Add(part, id uint32) {
 			}
 			d.sets[part] = set
 		}
-		d.part, d.set = part, set
+		d.last, d.set = part, set
 	}
 	d.set.Add(id)
 	d.version++
@@ -99,20 +101,15 @@ func (d *Day) Each(fn func(part uint32, set *roaring.Bitmap)) {
 		}
 		return
 	}
-	reader{d.raw}.sets(fn)
+	d.eachSealed(fn)
 }
 
 // Set is the people of a part; nil when there are none. Not to be changed.
-func (d *Day) Set(part uint32) (found *roaring.Bitmap) {
+func (d *Day) Set(part uint32) *roaring.Bitmap {
 	if d.raw == nil {
 		return d.sets[part]
 	}
-	reader{d.raw}.sets(func(p uint32, set *roaring.Bitmap) {
-		if p == part {
-			found = set
-		}
-	})
-	return found
+	return d.sealedSet(part)
 }
 
 // Rows calls fn for every row, in no order.
@@ -159,10 +156,14 @@ type Book struct {
 	last *Day
 	when int64 // days before it are sealed
 	made uint64
+
+	oldest int64 // no day is older, as far as is known
 }
 
 // NewBook is empty.
-func NewBook() *Book { return &Book{days: map[int64]*Day{}, rest: map[Window]*Day{}} }
+func NewBook() *Book {
+	return &Book{days: map[int64]*Day{}, rest: map[Window]*Day{}, oldest: math.MinInt64}
+}
 
 // At is the day, made if need be.
 func (b *Book) At(no int64) *Day {
@@ -174,6 +175,7 @@ func (b *Book) At(no int64) *Day {
 		b.made++
 		d = &Day{version: b.made << 32} // no two days of one number are taken for the same
 		b.days[no] = d
+		b.oldest = min(b.oldest, no)
 	}
 	b.no, b.last = no, d
 	return d
@@ -198,14 +200,25 @@ func (b *Book) Rests() []Window {
 // In is what happened in a window, in order of days; first the retired ones.
 func (b *Book) In(w Window) (days []*Day) {
 	first, last := report.CivilDays(w.Grain, w.Start)
+	if first == last {
+		if d := b.days[first]; d != nil {
+			days = []*Day{d}
+		}
+		return days
+	}
 	if d := b.rest[w]; d != nil {
 		days = append(days, d)
 	}
 	if int(last-first) > len(b.days) {
-		for _, no := range b.Days() {
+		var in []int64
+		for no := range b.days {
 			if no >= first && no <= last {
-				days = append(days, b.days[no])
+				in = append(in, no)
 			}
+		}
+		slices.Sort(in)
+		for _, no := range in {
+			days = append(days, b.days[no])
 		}
 		return days
 	}
@@ -238,10 +251,20 @@ func (b *Book) Retire(before int64, long []report.Grain, need func(Window) bool)
 			delete(b.rest, w)
 		}
 	}
-	for _, no := range b.Days() {
-		if no >= before {
-			break
+	if b.oldest >= before {
+		return // as after most windows
+	}
+	var gone []int64
+	b.oldest = math.MaxInt64
+	for no := range b.days {
+		if no < before {
+			gone = append(gone, no)
+		} else {
+			b.oldest = min(b.oldest, no)
 		}
+	}
+	slices.Sort(gone)
+	for _, no := range gone {
 		d := b.days[no]
 		for _, g := range long {
 			if w := (Window{g, report.CivilStart(g, no)}); need(w) {

@@ -43,11 +43,16 @@ func (c *count) each(fn func(k Group, n uint64)) {
 }
 
 func (f *World) actives(r *Run, g report.Grain, days []*daily.Day) (cells []report.Cell, zero bool) {
+	all := f.unions(r, 0, days)
 	for b := range r.Breaks {
 		c := r.count(b)
-		traits := r.Breaks[b].hasTraits()
-		for k, set := range f.unions(r, b, days) {
+		traits, sets := r.Breaks[b].hasTraits(), all
+		if b > 0 && len(r.Props) > 0 {
+			sets = f.unions(r, b, days)
+		}
+		for k, set := range sets {
 			ids := f.who(r, set)
+			k.B = uint8(b)
 			if !traits {
 				c.add(k, uint64(len(ids)))
 				continue
@@ -233,35 +238,10 @@ func (s *Person) first(id uint32) int32 {
 	return people.NoDay
 }
 
-// weekly counts on how many days, and in which weeks, each person of a set's days was there.
-type weekly struct {
-	days  []uint8
-	weeks []uint8 // bit w: in week w of four
-}
-
 // over counts the sets of a part from a window's first day on.
-func (f *World) over(r *Run, start int64, part uint32, weeks bool) (all *roaring.Bitmap, w weekly) {
-	first, last := report.CivilDays(report.Rolling28, start)
-	all = roaring.New()
-	w.days = make([]uint8, f.People.Len())
-	if weeks {
-		w.weeks = make([]uint8, f.People.Len())
-	}
-	for no := first; no <= last; no++ {
-		set := f.on(r, no, part)
-		if set == nil {
-			continue
-		}
-		all.Or(set)
-		week := uint8(1) << ((no - first) / 7)
-		for _, id := range set.ToArray() {
-			w.days[id]++
-			if weeks {
-				w.weeks[id] |= week
-			}
-		}
-	}
-	return all, w
+func (f *World) over(r *Run, start int64, part uint32) daily.Weeks {
+	first, _ := report.CivilDays(report.Rolling28, start)
+	return r.People.Book.Weeks(first, part, f.People.Len(), f.People.Resolve)
 }
 
 // on is who was in a part on a day, under the number they have now; nil for nobody.

@@ -94,10 +94,14 @@ func (r *Run) parts() int {
 
 // personGrains are the Grains of a measure about people that are windows of days.
 func (r *Run) personGrains() []report.Grain {
-	if r.M.Kind == catalog.Retention {
-		return []report.Grain{report.Week} // a block's last week closes the block
+	switch {
+	case r.grains != nil:
+	case r.M.Kind == catalog.Retention:
+		r.grains = []report.Grain{report.Week} // a block's last week closes the block
+	default:
+		r.grains = slices.DeleteFunc(slices.Clone(r.M.Grains()), func(g report.Grain) bool { return !g.Civil() })
 	}
-	return slices.DeleteFunc(slices.Clone(r.M.Grains()), func(g report.Grain) bool { return !g.Civil() })
+	return r.grains
 }
 
 // longGrains are those of which retired days are kept together. All others look back four weeks at
@@ -155,6 +159,13 @@ func (r *Run) Prune(f *World) {
 // nothing happened in it that counts; for lifecycle: nobody was active.
 func (f *World) person(r *Run, g report.Grain, start int64) (cells []report.Cell, zero bool) {
 	days := r.People.Book.In(daily.Window{Grain: g, Start: start})
+	cells, known := r.quiet[g]
+	if cells, zero = slices.Clone(cells), true; known && len(days) == 0 {
+		for i := range cells {
+			cells[i].Start = start
+		}
+		return cells, zero
+	}
 	switch r.M.Kind {
 	case catalog.ActiveUsers:
 		cells, zero = f.actives(r, g, days)
@@ -178,6 +189,12 @@ func (f *World) person(r *Run, g report.Grain, start int64) (cells []report.Cell
 		cells[i].Start, cells[i].Form = start, report.Exact
 	}
 	slices.SortFunc(cells, func(a, b report.Cell) int { return a.Series.Compare(b.Series) })
+	switch r.M.Kind {
+	case catalog.ActiveUsers, catalog.Count, catalog.SLO, catalog.Distribution, catalog.Adoption: // only their days say something
+		if len(days) == 0 {
+			r.quiet[g] = slices.Clone(cells)
+		}
+	}
 	return cells, zero
 }
 

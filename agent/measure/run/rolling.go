@@ -22,13 +22,13 @@ func (f *World) isWorkday(no int64) bool { return f.Workdays[((no+4)%7+7)%7] }
 
 func (f *World) stickiness(r *Run, g report.Grain, start int64) (cells []report.Cell, zero bool) {
 	first, last := report.CivilDays(g, start)
-	all, w := f.over(r, start, 0, false)
+	w := f.over(r, start, 0)
 	var active, daily, working, workdays uint64
 	var bins [6]uint64
-	counted := f.who(r, all)
+	counted := f.who(r, w.All)
 	for _, id := range counted {
-		daily += uint64(w.days[id])
-		bins[calendar.DayBin(int(w.days[id]))]++
+		daily += uint64(w.Days[id])
+		bins[calendar.DayBin(int(w.Days[id]))]++
 	}
 	active = uint64(len(counted))
 	here := roaring.BitmapOf(counted...)
@@ -81,22 +81,22 @@ func (f *World) adoption(r *Run, g report.Grain, start int64) (cells []report.Ce
 		}
 	}
 	cells = append(cells, Exact(r.series(Group{}, g, report.Value), float64(eligible.GetCardinality())))
-	uses := f.uses(r, days)
+	uses, fields := f.uses(r, days), r.M.FieldsOf(1)
 	for i := range r.M.Features {
 		part := uint32(i + 1)
-		all, w := f.over(r, start, part, true)
-		all.And(eligible)
+		w := f.over(r, start, part)
+		w.All.And(eligible)
 		var adopted, habitual uint64
-		for _, id := range all.ToArray() {
-			if w.days[id] >= 2 && (r.M.Uses <= 2 || uses[part][id] >= uint64(r.M.Uses)) {
+		for _, id := range w.All.ToArray() {
+			if w.Days[id] >= 2 && (r.M.Uses <= 2 || uses[part][id] >= uint64(r.M.Uses)) {
 				adopted++
 			}
-			if bits.OnesCount8(w.weeks[id]) >= 3 {
+			if bits.OnesCount8(w.Weeks[id]) >= 3 {
 				habitual++
 			}
 		}
-		for j, field := range r.M.FieldsOf(1) {
-			if n := [...]uint64{all.GetCardinality(), adopted, habitual}[j]; n > 0 {
+		for j, field := range fields {
+			if n := [...]uint64{w.All.GetCardinality(), adopted, habitual}[j]; n > 0 {
 				cells = append(cells, Exact(r.series(Group{B: 1, V1: uint16(i)}, g, field), float64(n)))
 			}
 		}

@@ -38,6 +38,8 @@ type Run struct {
 	NotPeople []userCond
 	combos    [][]uint16 // combinations of values of props, by number
 	comboOf   map[string]uint32
+	grains    []report.Grain                 // as personGrains gives them
+	quiet     map[report.Grain][]report.Cell // of a window in which nothing happened, where they are always the same
 
 	People  *Person     // subject person
 	Path    *path.State // funnel, transitions and sufficient: beside People, which is empty then
@@ -122,6 +124,7 @@ func New(t *people.Table, id uint32, cat *catalog.Catalog, mi int, now int64) *R
 // Bind makes r read its definition from cat, where it is measure mi.
 func (r *Run) Bind(t *people.Table, cat *catalog.Catalog, mi int) {
 	r.Cat, r.Mi, r.M = cat, mi, &cat.Measures[mi]
+	r.grains, r.quiet = nil, map[report.Grain][]report.Cell{}
 	r.Breaks, r.Props, r.WhereUser, r.NotPeople, r.Eligible = []breakdown{{}}, nil, nil, nil, nil
 	if r.comboOf == nil {
 		r.combos, r.comboOf = nil, map[string]uint32{}
