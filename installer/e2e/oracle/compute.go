@@ -114,6 +114,8 @@ type computation struct {
 	mine   []*entry // what matches, in order of receipt
 	days   map[int][]*entry
 	firsts [2]map[int]int // by user: day of the first activity, and of the first in mine
+	ever   [2]map[int]int // the same by person, as they were joined when everN aliases were known
+	everN  int
 
 	paths  []*path
 	pathsN int            // how many aliases were known

@@ -77,7 +77,8 @@ type Site struct {
 	Back     int
 	Received int
 
-	known *view // the last one asked for
+	known *view           // the last one made
+	views map[int64]*view // by moment: measures and grains look at the same ones
 }
 
 // entry is one measured event.

@@ -51,7 +51,10 @@ func (c *computation) first(w *window) (ever, here map[int]int) {
 	if c.firsts[0] == nil {
 		c.firsts = [2]map[int]int{firstDays(c.site.all), firstDays(c.mine)}
 	}
-	return w.firstDays(c.firsts[0]), w.firstDays(c.firsts[1])
+	if c.ever[0] == nil || c.everN != w.joined {
+		c.ever, c.everN = [2]map[int]int{w.firstDays(c.firsts[0]), w.firstDays(c.firsts[1])}, w.joined
+	}
+	return c.ever[0], c.ever[1]
 }
 
 // stickiness: on how many of the 28 days was each active?

@@ -76,10 +76,14 @@ type view struct {
 // know makes the view of a moment.
 func (s *Site) know(moment time.Time) *view {
 	at := moment.UnixNano()
-	if s.known != nil && s.known.at == at {
-		return s.known
+	if v := s.views[at]; v != nil {
+		return v
 	}
 	v := &view{site: s, at: at, traits: map[string]map[int]told{}, known: map[string]map[int]bool{}, people: map[int]bool{}}
+	if s.views == nil {
+		s.views = map[int64]*view{}
+	}
+	s.views[at] = v
 	for v.joined < len(s.joins) && s.joins[v.joined].rec < at {
 		v.joined++
 	}
@@ -183,8 +187,8 @@ func (v *view) existing(firstDay map[int]int, p int) bool {
 	return ok && t.at.Before(v.site.midnight(v.site.started))
 }
 
-// firstDays is the day of the first of some entries for each person. What is received only after the
-// window has closed is too young to be anybody's first in it.
+// firstDays is the day of the first of some entries for each person, as people were joined then. What is
+// received only after the window has closed is too young to be anybody's first in it.
 func (v *view) firstDays(byUser map[int]int) map[int]int {
 	out := map[int]int{}
 	for u, day := range byUser {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,41 +92,84 @@ func (s *site) replay(r recording) {
 	s.accounts, s.now = res.Events, res.Now
 }
 
-// figures holds every line of every query against the oracle's. A query is a process, so of measures with
-// six grains each site is asked for one, turn by turn: every kind at every site, every grain and
-// breakdown at several. FIELDPOST_ALL=1 asks every site for everything; the fold itself answers for all
-// grains in the oracle's own tests.
+// question is one of `query`, and the lines that answer it.
+type question struct {
+	control.Query
+	kind string
+	want []string
+}
+
+func (q question) name() string {
+	return strings.TrimSpace(q.Measure + " " + q.Grain + " " + strings.Join(q.By, ","))
+}
+
+// figures holds every line of every query against the oracle's. Of measures with six grains each site is
+// asked for one, turn by turn: every kind at every site, every grain and breakdown at several.
+// FIELDPOST_ALL=1 asks every site for everything; the fold itself answers for all grains in the oracle's own tests.
 func (s *site) figures(o *oracle.Site, measures []oracle.Measure, turn int, y *tally) {
 	s.t.Helper()
+	var all []question
 	for _, m := range measures {
 		for g, grain := range m.Grains() {
 			if len(m.Grains()) == 6 && g != turn%6 && os.Getenv("FIELDPOST_ALL") == "" {
 				continue
 			}
 			for _, by := range append([][]string{nil}, m.Breakdowns()...) {
-				query := []string{"--measure", m.ID, "--grain", grain}
-				if by != nil {
-					query = append(query, "--by", strings.Join(by, ","))
-				}
-				want := o.Lines(m, grain, by...)
-				y.add(m.Kind, len(want), s.same(want, query...))
+				all = append(all, question{control.Query{Measure: m.ID, Grain: grain, By: by}, m.Kind, o.Lines(m, grain, by...)})
 			}
 		}
 	}
+	answers := s.ask(all...)
+	for i, q := range all {
+		y.add(q.kind, len(q.want), s.same(q, answers[i]))
+	}
 }
 
-// same runs one query, compares its output with the lines it should have, and counts those that differ.
-func (s *site) same(want []string, query ...string) (wrong int) {
+// ask is one query with all questions; the lines of each answer, told apart by what stands in them.
+func (s *site) ask(all ...question) [][]string {
 	s.t.Helper()
-	got := s.Must(append([]string{"query", "--state", s.State, "--exact", "-o", "json"}, query...)...)
-	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
-	if got == "" {
-		lines = nil
+	var in bytes.Buffer
+	number := map[string]int{}
+	for i, q := range all {
+		dims := slices.Sorted(slices.Values(q.By))
+		key := fmt.Sprint(q.Measure, q.Grain, dims)
+		if _, twice := number[key]; twice {
+			s.t.Fatalf("%s is asked twice", q.name())
+		}
+		number[key] = i
+		if err := json.NewEncoder(&in).Encode(q.Query); err != nil {
+			s.t.Fatal(err)
+		}
 	}
-	for i := range max(len(want), len(lines)) {
+	r := s.DoWith(in.String(), "query", "--state", s.State, "--exact", "-o", "json", "--file", "-")
+	if r.Code != 0 {
+		s.t.Fatalf("query: exit %d\n%s", r.Code, r.Stderr)
+	}
+	out, last := make([][]string, len(all)), 0
+	for line := range strings.Lines(r.Stdout) {
+		var l struct {
+			Measure, Grain string
+			Dims           map[string]string
+		}
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			s.t.Fatalf("%v\n%s", err, line)
+		}
+		i, asked := number[fmt.Sprint(l.Measure, l.Grain, slices.Sorted(maps.Keys(l.Dims)))]
+		if !asked || i < last {
+			s.t.Fatalf("the line answers nothing that was asked here:\n%s", line)
+		}
+		out[i], last = append(out[i], strings.TrimSuffix(line, "\n")), i
+	}
+	return out
+}
+
+// same compares an answer with the lines it should have, and counts those that differ.
+func (s *site) same(q question, lines []string) (wrong int) {
+	s.t.Helper()
+	for i := range max(len(q.want), len(lines)) {
 		w, g := "nothing", "nothing"
-		if i < len(want) {
-			w = want[i]
+		if i < len(q.want) {
+			w = q.want[i]
 		}
 		if i < len(lines) {
 			g = lines[i]
@@ -134,7 +178,7 @@ func (s *site) same(want []string, query ...string) (wrong int) {
 			continue
 		}
 		if wrong++; wrong == 1 {
-			s.t.Errorf("query %s, line %d of %d:\nagent  %s\noracle %s", strings.Join(query, " "), i+1, len(lines), g, w)
+			s.t.Errorf("query %s, line %d of %d:\nagent  %s\noracle %s", q.name(), i+1, len(lines), g, w)
 		}
 	}
 	return wrong
@@ -353,10 +397,17 @@ func TestFromAndToAreInclusive(t *testing.T) {
 			want = append(want, l)
 		}
 	}
-	if s.same(want, "--measure", m.ID, "--grain", "week", "--by", "role", "--from", from, "--to", to); len(want) < 3 {
+	if len(want) < 3 {
 		t.Error("hardly anything was compared")
 	}
-	s.same(nil, "--measure", m.ID, "--grain", "week", "--from", "2031-01-01")
+	// Asked by flags, as in the other answers of this test by a file of questions.
+	got := s.Must("query", "--state", s.State, "--exact", "-o", "json", "--measure", m.ID, "--grain", "week", "--by", "role", "--from", from, "--to", to)
+	s.same(question{Query: control.Query{Measure: m.ID, Grain: "week"}, want: want}, strings.Split(strings.TrimSuffix(got, "\n"), "\n"))
+	q := question{Query: control.Query{Measure: m.ID, Grain: "week", By: []string{"role"}, From: from, To: to}, want: want}
+	s.same(q, s.ask(q)[0])
+	if got := s.Must("query", "--state", s.State, "--exact", "-o", "json", "--measure", m.ID, "--grain", "week", "--from", "2031-01-01"); got != "" {
+		t.Errorf("figures of the future:\n%s", got)
+	}
 	if r := s.Do("query", "--state", s.State, "--measure", m.ID, "--grain", "week", "--from", fmt.Sprint("not ", from)); r.Code != 2 {
 		t.Errorf("a date that is none: exit %d\n%s", r.Code, r.Stderr)
 	}
