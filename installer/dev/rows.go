@@ -8,11 +8,15 @@ import (
 	"path/filepath"
 )
 
-// rows are DELIVERY's table in first form. A new row is a few lines: its name,
-// unit, target and a Run, mostly a goBench's.
+// rows are DELIVERY's table and the targets of speed and size that the rooms have set themselves since. A new row is
+// a few lines: its name, unit, target and a Run, mostly a goBench's. Each can be run by itself (-only).
 func rows() []Row {
 	accept100 := goBench{"./installer/e2e/bench", "BenchmarkAccept/batch=100", "3s"}
 	accept10 := goBench{"./installer/e2e/bench", "BenchmarkAccept/batch=10", "3s"}
+	door := func(name string) goBench {
+		return goBench{"./installer/e2e/bench", "BenchmarkDoors/" + name, "3s"}
+	}
+	statsd := goBench{"./installer/e2e/bench", "BenchmarkStatsD", "3s"}
 	steady := goBench{"./installer/e2e/bench", "BenchmarkSteady", "1x"}
 	idle := goBench{"./installer/e2e/bench", "BenchmarkIdle", "1x"}
 	replay := goBench{"./installer/e2e/bench", "BenchmarkReplay", "1x"}
@@ -29,6 +33,11 @@ func rows() []Row {
 		{Name: "durable append, batches of 10", Unit: "records/s", AtLeast: 40_000, Run: durableAppend(10)},
 		{Name: "durable accept, batches of 100", Unit: "events/s", AtLeast: 100_000, Run: accept100.metric("events/s")},
 		{Name: "durable accept, batches of 10", Unit: "events/s", AtLeast: 40_000, Run: accept10.metric("events/s", "agent-us/event")},
+		{Name: "durable accept through PostHog's door", Unit: "events/s", Run: door("posthog").metric("events/s", "agent-us/event")},
+		{Name: "durable accept through CloudEvents' door", Unit: "events/s", Run: door("cloudevents").metric("events/s", "agent-us/event")},
+		{Name: "durable accept through OTLP's door for logs", Unit: "events/s", Run: door("logs").metric("events/s", "agent-us/event")},
+		{Name: "durable accept through OTLP's door for metrics", Unit: "data points/s", Run: door("metrics").metric("events/s", "agent-us/event")},
+		{Name: "StatsD's door, one client as fast as it can", Unit: "values/s", Run: statsd.metric("values/s", "agent-us/value", "%lost")},
 		{Name: "agent's processor time an event, in → measured → on disk", Unit: "µs", AtMost: 2.5, Run: accept100.metric("agent-us/event")},
 		{Name: "agent's memory at 50,000 events/s", Unit: "MB", AtMost: 60, Run: steady.metric("MB", "peak-MB", "events/s")},
 		{Name: "agent's memory, idle", Unit: "MB", AtMost: 15, Run: idle.metric("MB", "anonymous-MB")},
@@ -38,7 +47,7 @@ func rows() []Row {
 		{Name: "collector, acknowledgement at 300 batches/s, p99", Unit: "ms", AtMost: 50, Run: paced.metric("ack-p99-ms", "ack-p50-ms", "batches/s")},
 		{Name: "account page, 1,000 installations × 1 year, p95", Unit: "ms", AtMost: 200, Run: account.metric("p95-ms", "p50-ms")},
 		{Name: "fold, an event", Unit: "ns", Run: fold.metric("ns/event", "MB-held")},
-		{Name: "fold, 60 measures, 100,000 users, one core", Unit: "events/s", AtLeast: 250_000, Run: events.metric("events/s")},
+		{Name: "fold, 60 measures, 100,000 users, one core", Unit: "events/s", AtLeast: 250_000, Run: events.metric("events/s", "events/cpu-s")},
 		{Name: "state of 60 measures, 100,000 users, 190 days: memory", Unit: "MB", AtMost: 200, Run: state.metric("MB-held")},
 		{Name: "the same: on disk", Unit: "MB", AtMost: 60, Run: state.metric("MB-disk")},
 		{Name: "the same: closing a day", Unit: "ms", AtMost: 1000, Run: state.metric("ms/day-closed", "ms/longest-slice")},

@@ -23,12 +23,12 @@ const clients = 32
 // the messageIds change.
 func BenchmarkAccept(b *testing.B) {
 	for _, size := range []int{100, 10} {
-		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) { accept(b, size) })
+		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) { accept(b, size, segment()) })
 	}
 }
 
-func accept(b *testing.B, size int) {
-	a := site(b)
+func accept(b *testing.B, size int, through door) {
+	a := site(b, "")
 	before := cpu(b, a)
 	var left atomic.Int64
 	left.Store(int64(b.N))
@@ -36,7 +36,7 @@ func accept(b *testing.B, size int) {
 	b.ResetTimer()
 	for i := range clients {
 		wg.Go(func() {
-			if err := load(a.Listen, i, size, &left, 0); err != nil {
+			if err := load(a.Listen, i, size, through, &left, 0); err != nil {
 				b.Error(err)
 			}
 		})
@@ -45,7 +45,7 @@ func accept(b *testing.B, size int) {
 	b.StopTimer()
 	events := b.N * size
 	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
-	counts, _ := a.Received(uint64(events), 0)
+	counts := through.received(a, uint64(events))
 	if n := counts.Reasons["measured"]; n != uint64(events) {
 		b.Errorf("%d of %d events were measured: %+v", n, events, counts)
 	}
@@ -58,14 +58,14 @@ func accept(b *testing.B, size int) {
 func BenchmarkSteady(b *testing.B) {
 	const rate, size, seconds = 50_000, 100, 10
 	for b.Loop() {
-		a := site(b)
+		a := site(b, "")
 		var left atomic.Int64
 		left.Store(rate / size * seconds)
 		var wg sync.WaitGroup
 		begin := time.Now()
 		for i := range clients {
 			wg.Go(func() {
-				if err := load(a.Listen, i, size, &left, clients*size*time.Second/rate); err != nil {
+				if err := load(a.Listen, i, size, segment(), &left, clients*size*time.Second/rate); err != nil {
 					b.Error(err)
 				}
 			})
@@ -81,8 +81,8 @@ func BenchmarkSteady(b *testing.B) {
 
 // load sends until nothing is left, one request after the other on one connection, each no sooner than
 // every after the one before.
-func load(addr string, client, size int, left *atomic.Int64, every time.Duration) error {
-	request, ids := prepared(client, size)
+func load(addr string, client, size int, through door, left *atomic.Int64, every time.Duration) error {
+	request, ids := through.prepared(client, size)
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func answered(in *bufio.Reader) error {
 			return err
 		}
 		switch {
-		case first && !bytes.HasPrefix(line, []byte("HTTP/1.1 200")):
+		case first && !bytes.HasPrefix(line, []byte("HTTP/1.1 20")):
 			return fmt.Errorf("answered %q", line)
 		case bytes.HasPrefix(line, []byte("Content-Length: ")):
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[16:]))); err != nil {
@@ -127,27 +127,4 @@ func answered(in *bufio.Reader) error {
 			return err
 		}
 	}
-}
-
-// prepared is a request as an SDK sends it, and where the changing part of each messageId stands.
-func prepared(client, size int) (request []byte, ids []int) {
-	var body bytes.Buffer
-	body.WriteString(`{"batch":[`)
-	for i := range size {
-		if i > 0 {
-			body.WriteByte(',')
-		}
-		fmt.Fprintf(&body, `{"type":"track","messageId":"%08x-%04x-4000-8000-`, client, i)
-		ids = append(ids, body.Len())
-		fmt.Fprintf(&body, `00000000","userId":"user-%06d","event":"Change Authored","timestamp":"%s",`+
-			`"context":{"library":{"name":"analytics-go","version":"3.3.0"}},`+
-			`"properties":{"area":"code","files":%d,"title":"a title that is dropped"}}`,
-			i*7+client*1000, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), i)
-	}
-	fmt.Fprintf(&body, `],"sentAt":"%s"}`, time.Now().UTC().Format(time.RFC3339Nano))
-	head := fmt.Sprintf("POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", body.Len())
-	for i := range ids {
-		ids[i] += len(head)
-	}
-	return append([]byte(head), body.Bytes()...), ids
 }

@@ -23,11 +23,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.MainPlain(m, "fieldpost-agent")) }
 
-// site is a running agent, enrolled, with a catalog, that measures locally.
-func site(b *testing.B) *harness.Agent {
+// site is a running agent, enrolled, with a catalog, that measures locally; config is added to its settings.
+func site(b *testing.B, config string) *harness.Agent {
 	b.Helper()
 	f := protocoltest.NewFakeCollector(b, protocoltest.FakeConfig{Catalog: examples.ForgeCatalog()})
-	a := harness.NewAgent(b, harness.Options{Config: "zone: UTC"})
+	a := harness.NewAgent(b, harness.Options{Config: "zone: UTC\n" + config})
 	a.Enrol(f)
 	a.Must("consent", "set", "usage=local", "sla=local", "inventory=local", "--by", "the benchmark")
 	a.Start()
@@ -38,7 +38,7 @@ func site(b *testing.B) *harness.Agent {
 // is its own and not the program's file.
 func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
-		a := site(b)
+		a := site(b, "")
 		time.Sleep(10 * time.Second)
 		b.ReportMetric(megabytes(b, a, "VmRSS"), "MB")
 		b.ReportMetric(megabytes(b, a, "RssAnon"), "anonymous-MB")
