@@ -58,4 +58,6 @@ func (a *Agent) Persons(ctx context.Context, o control.PersonsOrder) (control.Pe
 }
 
 // SignRules signs the bytes of a file of rules with the vendor's catalog key.
-func SignRules(raw []byte, key ed25519.PrivateKey) ([]byte, error) { return pseudonymous.SignRules(raw, key) }
+func SignRules(raw []byte, key ed25519.PrivateKey) ([]byte, error) {
+	return pseudonymous.SignRules(raw, key)
+}
