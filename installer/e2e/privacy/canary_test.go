@@ -2,12 +2,9 @@ package privacy
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,7 +59,7 @@ func forms(word string) (out [][]byte) {
 
 // hunt looks for every canary in data; those whose place begins with one of allowed may be there. It
 // gives the places of the allowed ones it found.
-func (c *canaries) hunt(t *testing.T, where string, data []byte, allowed ...string) (found []string) {
+func (c *canaries) hunt(t testing.TB, where string, data []byte, allowed ...string) (found []string) {
 	t.Helper()
 	low := bytes.ToLower(data)
 	for place := range c.seen(low) {
@@ -87,15 +84,16 @@ func (c *canaries) seen(low []byte) map[string]bool {
 		for place, word := range c.words {
 			places[word] = place
 		}
-		for _, w := range whole.FindAll(low, -1) {
+		all := whole.FindAll(low, -1)
+		if bytes.Count(low, plain[0]) > len(all) {
+			out["nobody knows which, cut off"] = true
+		}
+		for _, w := range all {
 			if place, ok := places[string(w)]; ok {
 				out[place] = true
 			} else {
 				out["nobody knows which: "+string(w)] = true
 			}
-		}
-		if len(out) == 0 {
-			out["nobody knows which, cut off"] = true
 		}
 	}
 	if slices.ContainsFunc(encoded, func(f []byte) bool { return bytes.Contains(low, f) }) {
@@ -111,7 +109,7 @@ func (c *canaries) seen(low []byte) map[string]bool {
 // state hunts through a state directory: nothing lies open in it but what the customer wrote about its own
 // decision. Then it opens what is sealed with the site key: there are users' ids and nothing else, in the journal and
 // in what is measured.
-func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []string) {
+func (c *canaries) state(t testing.TB, dir string) (inJournal, inMeasure []string) {
 	t.Helper()
 	key, err := vault.Open(vault.Config{Dir: dir})
 	if err != nil {
@@ -133,6 +131,8 @@ func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []strin
 		switch {
 		case room == "consent" || room == "ledger":
 			c.hunt(t, name, data, "decision:")
+		case room == "catalogs":
+			c.hunt(t, name, data, "declared:")
 		default:
 			c.hunt(t, name, data)
 		}
@@ -141,41 +141,19 @@ func (c *canaries) state(t *testing.T, dir string) (inJournal, inMeasure []strin
 			if err != nil {
 				return err
 			}
-			inMeasure = append(inMeasure, c.hunt(t, name, history.Spread(open), "user:")...)
+			inMeasure = append(inMeasure, c.hunt(t, name, append(history.Spread(open), open...), "user:", "declared:")...)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	inMeasure = slices.DeleteFunc(inMeasure, func(place string) bool { return !strings.HasPrefix(place, "user:") }) // a fact's value is there as well
 	return c.journal(t, filepath.Join(dir, "journal"), key.Records("journal")), inMeasure
 }
 
-// inflated are the parts of b that are compressed: a Deflate stream after the length it has once it is inflated,
-// doubled and one more. Every place is tried.
-func inflated(b []byte) (out [][]byte) {
-	from := flate.NewReader(nil)
-	for i := range b {
-		head, n := binary.Uvarint(b[i:])
-		if n < 2 || head&1 == 0 || head > 1<<24 {
-			continue
-		}
-		if err := from.(flate.Resetter).Reset(bytes.NewReader(b[i+n:]), nil); err != nil {
-			continue
-		}
-		part := make([]byte, head>>1)
-		if _, err := io.ReadFull(from, part); err != nil {
-			continue
-		}
-		if k, err := from.Read(make([]byte, 1)); k == 0 && err == io.EOF {
-			out = append(out, part)
-		}
-	}
-	return out
-}
-
 // journal hunts through the records of a journal, if there is one.
-func (c *canaries) journal(t *testing.T, dir string, sealed *vault.Records) (found []string) {
+func (c *canaries) journal(t testing.TB, dir string, sealed *vault.Records) (found []string) {
 	t.Helper()
 	if _, err := os.Stat(dir); err != nil {
 		return nil // a simulated state has none
@@ -196,7 +174,7 @@ func (c *canaries) journal(t *testing.T, dir string, sealed *vault.Records) (fou
 }
 
 // batches hunts through batches, inflated and decoded.
-func (c *canaries) batches(t *testing.T, wires [][]byte, l left) {
+func (c *canaries) batches(t testing.TB, wires [][]byte, l left) {
 	t.Helper()
 	if len(wires) == 0 {
 		t.Error("nothing left: the canaries had no road out")

@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -106,7 +107,9 @@ func (c *canaries) segment(t *testing.T, a *harness.Agent) (events uint64) {
 	original["originalTimestamp"] = c.in("an original timestamp")
 	long := c.event("track", " oversized")
 	long["properties"] = map[string]any{"long": strings.Repeat(c.in("an oversized event"), 4000)}
-	list = append(list, unknown, wrong, late, badTime, original, long, c.in("an event that is no object"), []any{c.in("an event that is a list")})
+	known := c.event("track", " declared")
+	known["properties"] = map[string]any{"via": c.declared("segment")}
+	list = append(list, known, unknown, wrong, late, badTime, original, long, c.in("an event that is no object"), []any{c.in("an event that is a list")})
 	body := c.object("the batch", "writeKey", "sentAt")
 	body["batch"] = list
 	text := jsonOf(t, body)
@@ -170,7 +173,7 @@ func (c *canaries) otlp(t *testing.T, a *harness.Agent) (samples uint64) {
 	t.Helper()
 	point := func(of string, value map[string]any, known map[string]any) map[string]any {
 		p := map[string]any{"timeUnixNano": fmt.Sprint(nowNano()), "attributes": c.attributes(of, known), "exemplars": []any{map[string]any{
-			"timeUnixNano": fmt.Sprint(nowNano()), "asDouble": 1, "filteredAttributes": c.attributes(of+" exemplar", nil)}}}
+			"traceId": hex.EncodeToString([]byte(c.in("trace"))[:16]), "spanId": hex.EncodeToString([]byte(c.in("trace"))[:8]), "timeUnixNano": fmt.Sprint(nowNano()), "asDouble": 1, "filteredAttributes": c.attributes(of+" exemplar", nil)}}}
 		for k, v := range value {
 			p[k] = v
 		}
@@ -189,13 +192,14 @@ func (c *canaries) otlp(t *testing.T, a *harness.Agent) (samples uint64) {
 		return out
 	}
 	request := map[string]any{"resourceMetrics": []any{map[string]any{
-		"resource":  map[string]any{"attributes": c.attributes("resource", map[string]any{"deployment.platform": map[string]any{"stringValue": "kubernetes"}})},
+		"resource":  map[string]any{"attributes": c.attributes("resource", map[string]any{"deployment.platform": map[string]any{"stringValue": c.declared("resource")}})},
 		"schemaUrl": c.in("resource schema"),
 		"scopeMetrics": []any{map[string]any{
 			"scope":     map[string]any{"name": c.in("scope name"), "version": c.in("scope version"), "attributes": c.attributes("scope", nil)},
 			"schemaUrl": c.in("scope schema"),
 			"metrics": []any{
 				metric("app.requests", "sum", with(sum, point("requests", map[string]any{"asInt": "3"}, map[string]any{"outcome": unlisted}))),
+				metric("app.workflow.runs", "sum", with(sum, point("runs", map[string]any{"asInt": "3"}, map[string]any{"result": map[string]any{"stringValue": c.declared("metrics")}}))),
 				metric("app.workflows.running", "gauge", with(nil, point("running", map[string]any{"asDouble": 4}, nil))),
 				metric("http.server.request.duration", "histogram", with(map[string]any{"aggregationTemporality": 1},
 					point("latency", map[string]any{"count": "1", "sum": 0.5, "bucketCounts": []any{"1", "0"}, "explicitBounds": []any{1}}, map[string]any{"http.response.status_code": unlisted}))),
@@ -218,7 +222,7 @@ func (c *canaries) otlp(t *testing.T, a *harness.Agent) (samples uint64) {
 			t.Fatalf("metrics as %s: %d %s", b.kind, code, answer)
 		}
 		c.hunt(t, "the answer to metrics", []byte(answer))
-		samples += 4
+		samples += 5
 	}
 	return samples
 }

@@ -21,34 +21,32 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/installer/e2e/harness"
-	"github.com/fieldpost/fieldpost/installer/examples"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/protocoltest"
 )
 
 func nowNano() int64 { return time.Now().UnixNano() }
 
-// A running agent: canaries in every field of every input, and then everything that can be read of it
+// A running agent: canaries in every field of every input through every door, and then everything that can be read of it
 // from outside.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	c := newCanaries()
-	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: examples.ProductCatalog()})
-	a := harness.NewAgent(t, harness.Options{Config: "log_level: debug\nlocal_exact: true"})
+	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: c.catalog()})
+	p, port := &page{c: c, asked: map[string]int{}}, freePort(t)
+	a := harness.NewAgent(t, harness.Options{Config: c.config(t, p, port)})
 	a.Enrol(f)
-	a.Must("consent", "set", "usage=totals", "sla=aggregate", "inventory=aggregate", "--people", "40",
+	a.Must("consent", "set", "usage=totals", "sla=aggregate", "inventory=aggregate", "pool=strict", "--people", "40",
 		"--by", c.in("decision: by"), "--ticket", c.in("decision: ticket"), "--countersigned-by", c.in("decision: countersigned"))
 	a.Start()
-	events := c.segment(t, a) + c.doors(t, a)
-	samples := c.otlp(t, a)
-	c.refused(t, a)
-	got, _ := a.Received(events, samples)
-	if got.Reasons["measured"] == 0 {
-		t.Errorf("nothing was measured: %v", got.Reasons)
-	}
+	c.everything(t, a, p, port)
 	log := a.Log.String()
 	a.Kill() // before a checkpoint lets go of the journal
-	if journal, _ := c.state(t, a.State); len(journal) == 0 {
-		t.Error("not even a user's id is in the journal: the hunt does not see into it")
+	journal, _ := c.state(t, a.State)
+	for _, door := range []string{"track", "posthog", "cloudevent", "log JSON", "log protobuf"} {
+		if !slices.ContainsFunc(journal, func(place string) bool { return strings.HasPrefix(place, "user: "+door) }) {
+			t.Errorf("not even a user's id of the door for %s is in the journal: the hunt does not see into it", door)
+		}
 	}
 
 	a.Start()
@@ -62,42 +60,52 @@ func TestCanary(t *testing.T) {
 	if _, measured := c.state(t, a.State); len(measured) == 0 {
 		t.Error("not even a user's id is in what is measured: the hunt does not see into it")
 	}
-	c.hunt(t, "the log", []byte(log+a.Log.String()))
+	if found := c.hunt(t, "the log", []byte(log+a.Log.String()), "config:"); len(found) == 0 {
+		t.Error("not even the name of a target that fails is in the log: it is not the whole of it")
+	}
 	c.hunt(t, "what the collector received", f.Received())
 	l := left{agent: a.Status().Agent, key: keyOf(t, a.State)}
 	k, _ := f.Agent(l.agent)
 	c.batches(t, k.Accepted, l)
+	for i, wire := range k.Accepted {
+		if !bytes.Contains(f.Received(), wire) {
+			t.Errorf("batch %d is not in what the collector received: that is not the whole of it", i)
+		}
+	}
 }
 
 // The same with the real collector: none of it is in any of its files, its log or its answers.
 func TestCanary_CollectorsFiles(t *testing.T) {
+	t.Parallel()
 	c := newCanaries()
-	col := harness.NewCollector(t, examples.ProductCatalog())
-	a := harness.NewAgent(t, harness.Options{Config: "log_level: debug"})
+	col := harness.NewCollector(t, c.catalog())
+	p, port := &page{c: c, asked: map[string]int{}}, freePort(t)
+	a := harness.NewAgent(t, harness.Options{Config: c.config(t, p, port)})
 	col.Enrol(a)
-	a.Must("consent", "set", "usage=totals", "sla=aggregate", "inventory=aggregate", "--people", "40", "--by", c.in("decision: by"), "--ticket", c.in("decision: ticket"))
+	a.Must("consent", "set", "usage=totals", "sla=aggregate", "inventory=aggregate", "pool=strict", "--people", "40", "--by", c.in("decision: by"), "--ticket", c.in("decision: ticket"))
 	a.Start()
-	a.Received(c.segment(t, a), c.otlp(t, a))
-	sent, err := a.Site().Send(t.Context())
-	if err != nil || sent.Cells == 0 {
-		t.Fatalf("%+v %v", sent, err)
+	c.everything(t, a, p, port)
+	if _, err := a.Site().Send(t.Context()); err != nil { // or it has sent by itself already
+		t.Fatal(err)
 	}
 	a.Stop()
 	plan := ""
 	harness.Eventually(t, func() error {
-		if plan = col.Must("query", "--measure", "platform", "--grain", "change", "-o", "json"); !strings.Contains(plan, "kubernetes") {
+		if plan = col.Must("query", "--measure", "platform", "--grain", "change", "-o", "json"); !strings.Contains(plan, c.declared("resource")) {
 			return errors.New("the collector has no figure of the site: " + plan)
 		}
 		return nil
 	})
-	c.hunt(t, "an answer of the collector", []byte(plan+col.Must("agent", "list", "-o", "json")+col.Must("audit", "-o", "json")))
+	c.hunt(t, "an answer of the collector", []byte(plan+col.Must("agent", "list", "-o", "json")+col.Must("audit", "-o", "json")), "declared:")
 	col.Stop()
 	c.hunt(t, "the collector's log", []byte(col.Log.String()))
-	c.files(t, col.Data)
+	if found := c.files(t, col.Data, "declared:"); len(found) < len(eventDoors())+len(sampleDoors()) {
+		t.Errorf("of what the catalog declares only %v are in the collector's files: the hunt does not see into them", found)
+	}
 }
 
-// files hunts through a folder in which no canary may be at all.
-func (c *canaries) files(t *testing.T, dir string) {
+// files hunts through a folder in which nobody's canary may be.
+func (c *canaries) files(t testing.TB, dir string, allowed ...string) (found []string) {
 	t.Helper()
 	n := 0
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
@@ -106,31 +114,37 @@ func (c *canaries) files(t *testing.T, dir string) {
 		}
 		data, err := os.ReadFile(name)
 		n += len(data)
-		c.hunt(t, name, append(data, name...))
+		found = append(found, c.hunt(t, name, append(data, name...), allowed...)...)
 		return err
 	})
 	if err != nil || n < 10_000 {
 		t.Errorf("%d bytes were looked through: %v", n, err)
 	}
+	return found
 }
 
-// screens reads every page of the console and every answer of the command line.
+// screens reads every page of the console and every answer of the command line. The customer's own words are there, and
+// the catalog's.
 func (c *canaries) screens(t *testing.T, a *harness.Agent) {
 	t.Helper()
-	cat, err := catalog.Parse(examples.ProductCatalog())
+	own := []string{"decision:", "config:", "declared:"}
+	var found []string
+	cat, err := catalog.Parse(c.catalog())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, format := range []string{"human", "json"} {
-		for _, args := range [][]string{{"status"}, {"consent"}, {"catalog"}, {"preview"}, {"ledger"}, {"ledger", "--figures"}, {"config"}, {"version"}} {
+		for _, args := range [][]string{{"status"}, {"consent"}, {"catalog"}, {"preview"}, {"preview", "--explain"}, {"audit"}, {"ledger"}, {"ledger", "--figures"}, {"config"}, {"version"}} {
 			r := a.Do(append(args, "-o", format)...)
-			c.hunt(t, strings.Join(args, " ")+" -o "+format, []byte(r.Stdout+r.Stderr), "decision:")
+			found = append(found, c.hunt(t, strings.Join(args, " ")+" -o "+format, []byte(r.Stdout+r.Stderr), own...)...)
 		}
 	}
 	site := a.Site()
 	for i := range cat.Measures {
 		m := &cat.Measures[i]
-		c.hunt(t, "query "+m.ID, []byte(a.Must("query", "--measure", m.ID, "--grain", m.Grains()[0].String())))
+		if i%4 == 0 { // the others through the socket, which gives the same words
+			c.hunt(t, "query "+m.ID, []byte(a.Must("query", "--measure", m.ID, "--grain", m.Grains()[0].String())), own...)
+		}
 		for k, g := range m.Grains() {
 			for _, by := range append([][]string{nil}, m.By...) {
 				// Exactly only once: each use is written to the ledger.
@@ -139,16 +153,24 @@ func (c *canaries) screens(t *testing.T, a *harness.Agent) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.hunt(t, fmt.Sprintf("%+v", q), fmt.Appendf(nil, "%s", rows))
+				c.hunt(t, fmt.Sprintf("%+v", q), fmt.Appendf(nil, "%s", rows), own...)
 			}
 		}
 	}
 	pages := crawl(t, a)
+	var shown []string
 	for page, text := range pages {
-		c.hunt(t, "the console's "+page, []byte(text), "decision:")
+		shown = append(shown, c.hunt(t, "the console's "+page, []byte(text), own...)...)
 	}
 	if len(pages) < 6 {
 		t.Errorf("the console has no more than %v", slices.Collect(maps.Keys(pages)))
+	}
+	for _, word := range own {
+		for where, places := range map[string][]string{"what the commands say": found, "the console": shown} {
+			if !slices.ContainsFunc(places, func(p string) bool { return strings.HasPrefix(p, word) }) {
+				t.Errorf("no canary of a %s is in %s, where the customer's and the catalog's words are: the hunt does not see it", word, where)
+			}
+		}
 	}
 }
 
@@ -200,6 +222,7 @@ func crawl(t *testing.T, a *harness.Agent) map[string]string {
 // A history of weeks, of which a lot leaves: who the people in it are is nowhere but in what is measured,
 // and there only by their ids.
 func TestCanary_Replay(t *testing.T) {
+	t.Parallel()
 	s := site{seed: 11, users: 30, weeks: 14, activity: 0.5, usage: "totals", sla: "aggregate", inv: "aggregate", traffic: true}
 	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: s.catalog()})
 	state := enrol(t, f)
@@ -213,7 +236,7 @@ func TestCanary_Replay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := agent.ReplayOptions{Files: []string{file}, Consent: decision(s), Until: begin.AddDate(0, 0, s.weeks*7+10)}
+	o := agent.ReplayOptions{Files: []string{file}, Consent: decision(s), Until: s.until()}
 	res, err := a.Replay(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ type happening struct {
 	other      int // alias: whom the user was before
 	message    int // two of the same number are one message sent twice
 	role, plan string
+	seats      int // bought; 0: it is not said
 	properties map[string]any
 	unlisted   string // a declared property that holds free text
 }
@@ -32,36 +34,52 @@ type happening struct {
 type site struct {
 	seed            uint64
 	users, weeks    int
-	activity        float64 // chance of a user to work on a day
-	measures        []bool  // of the product's catalog, which are asked for
-	traffic         bool    // counts of events are asked for as traffic, not about people
-	usage, sla, inv string  // levels
-	pool            string  // off or strict
-	early           bool    // the decision holds from the beginning of the history
-	people          int     // how many the customer names; 0: none
+	activity        float64  // chance of a user to work on a day
+	measures        []bool   // of the product's catalog, which are asked for
+	traffic         bool     // counts of events are asked for as traffic, not about people
+	usage, sla, inv string   // levels
+	pool            string   // off or strict
+	pooled          []string // at most two measures that can join the pool; nil: the catalog's own
+	early           bool     // the decision holds from the beginning of the history
+	people          int      // how many the customer names; 0: none
 }
 
 func drawSite(r *rapid.T) site {
 	level := rapid.SampledFrom([]string{"off", "local", "strict", "aggregate", "totals"})
-	return site{
-		seed: rapid.Uint64().Draw(r, "seed"), users: rapid.IntRange(1, 60).Draw(r, "users"), weeks: rapid.IntRange(2, 14).Draw(r, "weeks"),
-		activity: rapid.SampledFrom([]float64{0.05, 0.3, 0.9}).Draw(r, "activity"),
-		measures: rapid.SliceOfN(rapid.Bool(), 30, 30).Draw(r, "measures"), traffic: rapid.Bool().Draw(r, "traffic"),
+	s := site{
+		seed: rapid.Uint64().Draw(r, "seed"), users: rapid.IntRange(1, 60).Draw(r, "users"), weeks: rapid.IntRange(2, 18).Draw(r, "weeks"),
+		activity: rapid.SampledFrom([]float64{0.03, 0.1, 0.3}).Draw(r, "activity"),
+		measures: rapid.SliceOfN(rapid.Bool(), 34, 34).Draw(r, "measures"), traffic: rapid.Bool().Draw(r, "traffic"),
 		usage: level.Draw(r, "usage"), sla: level.Draw(r, "sla"), inv: level.Draw(r, "inventory"),
 		people: rapid.SampledFrom([]int{0, 0, 8, 12, 60}).Draw(r, "people"),
 		pool:   rapid.SampledFrom([]string{"off", "strict"}).Draw(r, "pool"),
+		pooled: rapid.SampledFrom([][]string{nil, {"people", "kept"}, {"flow", "activation"}, {"features", "kept"}, {"flow"}}).Draw(r, "pooled"),
 	}
+	if s.usage == "local" { // what leaves for the pool alone goes to the real collector, in TestSubset_PoolAlone
+		s.pool = "off"
+	}
+	return s
 }
 
 // catalog is the product's with a part of its measures. Three always stay, so that there is
-// something about people, about traffic and about machines.
+// something about people, about traffic and about machines; and those that are to join the pool.
 func (s site) catalog() []byte {
 	parts := strings.Split(string(examples.ProductCatalog()), "\n  - id: ")
 	out := parts[0]
 	for i, p := range parts[1:] {
 		id, _, _ := strings.Cut(p, "\n")
-		if i < len(s.measures) && s.measures[i] && !slices.Contains([]string{"people", "log_ins", "plan"}, id) {
+		joins := slices.Contains(s.pooled, id)
+		if i < len(s.measures) && s.measures[i] && !joins && !slices.Contains([]string{"people", "log_ins", "plan"}, id) {
 			continue
+		}
+		if s.pooled != nil {
+			p = strings.Replace(p, "\n    pool: true", "", 1)
+		}
+		if joins {
+			p = strings.Replace(p, "\n", "\n    pool: true\n", 1)
+		}
+		if joins && id == "features" { // of more than three features nothing is pooled
+			p = regexp.MustCompile(`\n      (dashboards|mobile):.*`).ReplaceAllString(p, "")
 		}
 		if s.traffic && strings.Contains(p, "kind: count\n") {
 			p = strings.Replace(p, "kind: count\n", "kind: count\n    subject: traffic\n", 1)
@@ -71,13 +89,17 @@ func (s site) catalog() []byte {
 	return []byte(out)
 }
 
-var begin = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a Monday, the first of a block of 12 weeks
+var begin = time.Date(2024, 1, 22, 0, 0, 0, 0, time.UTC) // the first Monday of a block of 12 weeks
+
+// until is when everything of the history has closed that closes soon: the funnel of a pooled block has its
+// two weeks and the grace.
+func (s site) until() time.Time { return begin.AddDate(0, 0, s.weeks*7+18) }
 
 // happenings is the history, in the order of receipt.
 func (s site) happenings() []happening {
 	rng := rand.New(rand.NewPCG(s.seed, 1))
 	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	out := []happening{{at: begin, kind: "group", user: 0, plan: "team", message: -1}}
+	out := []happening{{at: begin, kind: "group", user: 0, plan: "team", seats: 40, message: -1}}
 	n := 0
 	add := func(h happening) {
 		if n++; rng.IntN(50) == 0 && n > 1 {
@@ -89,11 +111,11 @@ func (s site) happenings() []happening {
 	}
 	for d := range s.weeks * 7 {
 		for u := range s.users {
-			if rng.Float64() > s.activity {
+			if rng.Float64() > s.activity || u%2 == 1 && d*s.users < u*s.weeks*7 { // every other one joins on the way
 				continue
 			}
 			at := begin.AddDate(0, 0, d).Add(time.Duration(rng.IntN(86400)) * time.Second)
-			switch rng.IntN(12) {
+			switch rng.IntN(16) {
 			case 0:
 				add(happening{at: at, kind: "identify", user: u, role: pick("owner", "admin", "member", "guest", "service", "administrator", "")})
 			case 1:
@@ -105,11 +127,20 @@ func (s site) happenings() []happening {
 			case 4:
 				add(happening{at: at, kind: "track", name: "Signed Up", user: u, unlisted: "via"})
 			case 5:
-				add(happening{at: at, kind: "track", name: "Workflow Saved", user: u, properties: map[string]any{"steps": rng.IntN(12000), "state": pick("draft", "published")}})
+				add(happening{at: at, kind: "track", name: "Workflow Saved", user: u, properties: map[string]any{
+					"steps": rng.IntN(12000), "state": pick("draft", "published"), "guide": pick("shown", "hidden"), "minutes": rng.IntN(90), "workflowId": rng.IntN(3)}})
 			case 6:
 				add(happening{at: at, kind: "track", user: u}) // a name of its own
 			case 7:
-				add(happening{at: at, kind: "group", user: u, plan: pick("team", "business")})
+				add(happening{at: at, kind: "group", user: u, plan: pick("team", "business"), seats: 30 + rng.IntN(20)})
+			case 8, 9:
+				add(happening{at: at, kind: "track", name: "Workflow Created", user: u, properties: map[string]any{"template": pick("blank", "report"), "workflowId": rng.IntN(3)}})
+			case 10:
+				add(happening{at: at, kind: "track", name: "Invitation Sent", user: u, properties: map[string]any{"role": pick("admin", "guest")}})
+			case 11:
+				add(happening{at: at, kind: "track", name: "Invitation Accepted", user: u, properties: map[string]any{"wait_hours": rng.IntN(99)}})
+			case 12:
+				add(happening{at: at, kind: "screen", name: "Home", user: u})
 			default:
 				add(happening{at: at, kind: "track", name: "Logged In", user: u, properties: map[string]any{"method": pick("sso", "password")}})
 			}
@@ -193,10 +224,14 @@ func (p *people) line(h happening) map[string]any {
 		e["traits"] = traits
 	case "group":
 		e["groupId"] = p.word("group", 0)
-		e["traits"] = map[string]any{"plan": h.plan, "name": p.word("company", 0), "phone": p.word("phone", 0)}
+		traits := map[string]any{"plan": h.plan, "name": p.word("company", 0), "phone": p.word("phone", 0)}
+		if h.seats > 0 {
+			traits["seatsBought"], traits["seatsAssigned"] = h.seats, h.seats-5
+		}
+		e["traits"] = traits
 	case "alias":
 		e["previousId"] = p.word("user", h.other)
-	case "page":
+	case "page", "screen":
 		e["name"], e["properties"] = h.name, properties
 	case "track":
 		if e["event"] = h.name; h.name == "" {

@@ -13,11 +13,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A history takes a second; more of them: -rapid.checks=1000.
-	if err := flag.Set("rapid.checks", "4"); err != nil {
+	// A history takes about a second of one core; more of them: -rapid.checks=1000.
+	if err := flag.Set("rapid.checks", "12"); err != nil {
 		panic(err)
 	}
 	if err := flag.Set("rapid.shrinktime", "5s"); err != nil {
+		panic(err)
+	}
+	if err := flag.Set("rapid.nofailfile", "true"); err != nil { // the seed it prints is enough
 		panic(err)
 	}
 	os.Exit(harness.Main(m, "fieldpost-agent", "fieldpost-collector"))

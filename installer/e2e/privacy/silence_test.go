@@ -23,6 +23,7 @@ const oneEvent = `{"batch":[{"type":"track","userId":"ann","event":"Workflow Cre
 // A fresh agent that was asked nothing and told nothing answers the product and says nothing to
 // anybody: no connection, no DNS query, no datagram.
 func TestSilence_FreshAgent(t *testing.T) {
+	t.Parallel()
 	n := harness.NewNetwork(t)
 	a := harness.NewAgent(t, harness.Options{Net: n, Config: "send_every: 1s"})
 	c := n.Capture(t)
@@ -39,6 +40,7 @@ func TestSilence_FreshAgent(t *testing.T) {
 // carry nothing but who the agent is and that nothing was decided; and not even that with
 // DO_NOT_TRACK.
 func TestSilence_EnrolledNothingDecided(t *testing.T) {
+	t.Parallel()
 	n := harness.NewNetwork(t)
 	var f *protocoltest.FakeCollector
 	if err := n.Inside(func() {

@@ -16,6 +16,7 @@ import (
 	"github.com/fieldpost/fieldpost/agent"
 	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/settings"
+	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/protocoltest"
 )
@@ -49,6 +50,7 @@ type left struct {
 	figures []string // the batches in words
 	preview []string // what would leave next
 	history []control.ConsentEntry
+	catalog *catalog.Catalog // where the test needs it
 }
 
 // replay feeds files to the state and says what has left it by then.

@@ -2,6 +2,7 @@ package privacy
 
 import (
 	"context"
+	"encoding/binary"
 	"iter"
 	"math/rand/v2"
 	"slices"
@@ -24,21 +25,26 @@ import (
 // What leaves is in the catalog and was covered by the consent: over every level and form, random catalogs, histories and
 // decisions, of which some come in the middle.
 func TestSubset(t *testing.T) {
-	seen := map[string]int{} // by subject and form, over all histories
+	t.Parallel()
+	seen := map[string]int{} // by subject, kind and form, over all histories
 	for _, s := range []site{
 		{seed: 21, users: 36, weeks: 12, activity: 0.3, usage: "aggregate", sla: "aggregate", inv: "aggregate", people: 40, pool: "off"},
-		{seed: 22, users: 80, weeks: 9, activity: 0.2, usage: "aggregate", sla: "off", inv: "off", people: 90, pool: "off"},
-		{seed: 23, users: 14, weeks: 15, activity: 0.3, usage: "totals", sla: "aggregate", inv: "aggregate", traffic: true, pool: "strict", early: true},
-		{seed: 24, users: 52, weeks: 9, activity: 0.3, usage: "strict", sla: "local", inv: "totals", people: 60, pool: "strict"},
-		{seed: 25, users: 6, weeks: 15, activity: 0.5, usage: "off", sla: "off", inv: "off", pool: "strict", early: true},
+		{seed: 22, users: 80, weeks: 29, activity: 0.05, usage: "aggregate", sla: "off", inv: "off", people: 90, pool: "off"},
+		{seed: 23, users: 14, weeks: 18, activity: 0.2, usage: "totals", sla: "aggregate", inv: "aggregate", traffic: true, pool: "strict", early: true},
+		{seed: 24, users: 52, weeks: 18, activity: 0.1, usage: "strict", sla: "local", inv: "totals", people: 60, pool: "strict", early: true, pooled: []string{"people", "flow"}},
 	} {
 		subset(t, t, s, nil, seen)
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		subset(t, r, drawSite(r), rapid.SliceOfN(rapid.Custom(drawSite), 0, 3).Draw(r, "later decisions"), seen)
+		s, later := drawSite(r), rapid.SliceOfN(rapid.Custom(drawSite), 0, 3).Draw(r, "later decisions")
+		subset(t, r, s, later, seen)
 	})
-	for _, must := range []string{"machine exact", "traffic exact", "person exact", "person band", "person implied", "person noised", "person suppressed",
-		"totals exact"} {
+	must := []string{"machine exact", "traffic exact", "person exact", "person band", "person implied", "person noised", "person suppressed",
+		"totals exact", "12w band", "12w noised", "pooled noised"}
+	for _, k := range catalog.Kinds() {
+		must = append(must, "kind "+string(k))
+	}
+	for _, must := range must {
 		if seen[must] == 0 {
 			t.Errorf("in no history a figure left that is %s: nothing was proved about those (%v)", must, seen)
 		}
@@ -62,7 +68,7 @@ func subset(t testing.TB, r checker, s site, changes []site, seen map[string]int
 	rng := rand.New(rand.NewPCG(s.seed, 3))
 	o := agent.ReplayOptions{
 		Files: []string{peopleOf(s.seed).write(t, "events.jsonl", s.happenings())}, Consent: decision(s),
-		Every: 7 * 24 * time.Hour, Until: begin.AddDate(0, 0, s.weeks*7+10), Also: checks(c, s.weeks),
+		Every: 7 * 24 * time.Hour, Until: s.until(), Also: checks(c, s.weeks, s.seed),
 	}
 	l := replayDeciding(t, enrol(t, f), o, func(ctx context.Context, a *agent.Agent) error {
 		if len(changes) == 0 || rng.IntN(3) != 0 {
@@ -84,16 +90,26 @@ func subset(t testing.TB, r checker, s site, changes []site, seen map[string]int
 	if len(k.Accepted) != len(l.batches) {
 		r.Fatalf("%d batches arrived, %d stand in the ledger", len(k.Accepted), len(l.batches))
 	}
-	j := judge{t: r, c: c, history: l.history, seen: seen}
+	judgeAll(r, c, l, seen)
+	j := judge{t: r}
+	for _, in := range k.CheckIns {
+		j.statement(in.Statement, l)
+	}
+}
+
+// judgeAll judges everything that left.
+func judgeAll(r checker, c *catalog.Catalog, l left, seen map[string]int) {
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		r.Fatal(err)
+	}
+	j := judge{t: r, c: c, zone: zone, history: l.history, seen: seen}
 	for _, wire := range l.batches {
 		b, err := batch.Open(wire, l.key)
 		if err != nil {
 			r.Fatal(err)
 		}
 		j.batch(b)
-	}
-	for _, in := range k.CheckIns {
-		j.statement(in.Statement, l)
 	}
 }
 
@@ -126,6 +142,7 @@ func replayDeciding(tb testing.TB, state string, o agent.ReplayOptions, step fun
 // The agent once told the collector the newest decision only: figures that were ruled under the one
 // before, and still waited, were refused as of a consent nobody knew, and lost.
 func TestSubset_TwoDecisionsBetweenDeliveries(t *testing.T) {
+	t.Parallel()
 	s := site{seed: 5, users: 12, weeks: 4, activity: 0.9, usage: "aggregate", sla: "aggregate", inv: "aggregate"}
 	c, err := catalog.Parse(s.catalog())
 	if err != nil {
@@ -134,7 +151,7 @@ func TestSubset_TwoDecisionsBetweenDeliveries(t *testing.T) {
 	f := protocoltest.NewFakeCollector(t, protocoltest.FakeConfig{Catalog: s.catalog()})
 	o := agent.ReplayOptions{
 		Files: []string{peopleOf(5).write(t, "events.jsonl", s.happenings())}, Consent: decision(s),
-		Every: 14 * 24 * time.Hour, Until: begin.AddDate(0, 0, s.weeks*7+10), Also: checks(c, s.weeks),
+		Every: 14 * 24 * time.Hour, Until: s.until(), Also: checks(c, s.weeks, s.seed),
 	}
 	l := replayDeciding(t, enrol(t, f), o, func(ctx context.Context, a *agent.Agent) error {
 		_, err := a.Decide(ctx, control.Decision{Levels: map[string]exchange.Level{"usage": exchange.Totals}})
@@ -153,24 +170,43 @@ func TestSubset_TwoDecisionsBetweenDeliveries(t *testing.T) {
 	}
 }
 
-// checks are results of the catalog's probes, one every two hours.
-func checks(c *catalog.Catalog, weeks int) iter.Seq[*record.Record] {
+// checks are results of the catalog's probes, one every two hours, and once a day what its metrics read; sender says who
+// reported them, which is all that differs between twins.
+func checks(c *catalog.Catalog, weeks int, sender uint64) iter.Seq[*record.Record] {
 	return func(yield func(*record.Record) bool) {
 		for at := begin; at.Before(begin.AddDate(0, 0, 7*weeks)); at = at.Add(2 * time.Hour) {
 			rec := &record.Record{Kind: record.Probed, Received: at.UnixNano()}
 			for i := range c.Probes {
 				rec.Results = append(rec.Results, record.Result{Probe: uint16(i), Time: at.UnixNano(), Interval: int64(2 * time.Hour), Up: at.Hour() != 12})
 			}
-			if !yield(rec) {
+			if !yield(rec) || at.Hour() == 12 && !yield(samples(c, at, sender)) {
 				return
 			}
 		}
 	}
 }
 
+// samples are one reading of each metric.
+func samples(c *catalog.Catalog, at time.Time, sender uint64) *record.Record {
+	at = at.Add(time.Minute) // of two records received at once a replay takes one
+	rec := &record.Record{Kind: record.Request, Received: at.UnixNano()}
+	for i := range c.Metrics {
+		m := &c.Metrics[i]
+		s := record.Sample{Metric: uint16(i), Attributes: make([]uint16, len(m.Attributes)), Time: at.UnixNano(), Delta: true, Value: float64(at.Day())}
+		binary.LittleEndian.PutUint64(s.Stream[:], sender+uint64(i))
+		if len(m.Bounds) > 0 {
+			s.Count, s.Sum, s.Buckets = 3, 1, make([]uint64, len(m.Bounds)+1)
+			s.Buckets[at.Day()%len(m.Bounds)] = 3
+		}
+		rec.Samples = append(rec.Samples, s)
+	}
+	return rec
+}
+
 type judge struct {
 	t       checker
 	c       *catalog.Catalog
+	zone    *time.Location
 	history []control.ConsentEntry
 	seen    map[string]int
 }
@@ -193,9 +229,8 @@ func (j judge) cell(cell report.Cell, frozen time.Time) {
 		j.t.Fatalf("a cell outside the catalog: %v", err)
 	}
 	m := &j.c.Measures[cell.Measure]
-	zone, _ := time.LoadLocation("Europe/Berlin")
-	from, to := report.WindowTimes(cell.Grain, cell.Start, zone)
-	known := judge{t: j.t, c: j.c, history: j.until(frozen), seen: j.seen}
+	from, to := report.WindowTimes(cell.Grain, cell.Start, j.zone)
+	known := judge{t: j.t, c: j.c, zone: j.zone, history: j.until(frozen), seen: j.seen}
 	levels := known.levels(m.Category, from, to)
 	covered := leaving(append(levels, known.at(m.Category, frozen)))
 	pooled := m.Pool && cell.Grain == report.Block12w && (cell.Form == report.Noised || cell.Form == report.Suppressed) &&
@@ -204,7 +239,12 @@ func (j judge) cell(cell report.Cell, frozen time.Time) {
 		j.t.Fatalf("%s: %s left although %s was %v in its window or when it was cut", f.Measure, words(f), m.Category, levels)
 	}
 	j.seen[string(m.Subject)+" "+cell.Form.String()]++
+	j.seen["kind "+string(m.Kind)]++
+	if cell.Grain == report.Block12w {
+		j.seen["12w "+cell.Form.String()]++
+	}
 	if pooled {
+		j.seen["pooled "+string(m.Kind)+" "+cell.Form.String()]++
 		j.seen["pooled "+cell.Form.String()]++
 	}
 	if m.Subject == catalog.Person && !pooled && !j.allowed(m, cell, levels) {
