@@ -280,7 +280,7 @@ func (p plot) months(out *pen, w []Week) {
 	if p.days > 31 {
 		last := -99.0
 		for i, x := range w {
-			if at := p.x(i); at-last >= 66 && at < p.right-40 {
+			if at := p.x(i); at-last >= 66 && at < p.right-52 {
 				out.f(`<text x="%s" y="%s">%s</text><line class="grid" x1="%s" x2="%s" y1="%s" y2="%s"/>`, xy(at), xy(p.bottom+16), x.Start.Format("2 Jan 06"), xy(at), xy(at), xy(p.bottom), xy(p.bottom+4))
 				last = at
 			}
@@ -299,7 +299,7 @@ func (p plot) months(out *pen, w []Week) {
 		if last.Day() > p.days || (int(last.Month())-1)%every != 0 {
 			continue
 		}
-		if at := p.x(i); at > p.left+4 && at < p.right-40 {
+		if at := p.x(i); at > p.left+4 && at < p.right-52 {
 			out.f(`<text x="%s" y="%s">%s</text><line class="grid" x1="%s" x2="%s" y1="%s" y2="%s"/>`, xy(at), xy(p.bottom+16), last.Format("Jan 2006"), xy(at), xy(at), xy(p.bottom), xy(p.bottom+4))
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,27 +37,20 @@ func need(t testing.TB, what string, found bool) {
 	}
 }
 
-// browser starts a Chromium of its own with an empty profile.
+// browser is a window of the one Chromium with cookies of its own.
 func browser(t testing.TB) context.Context {
 	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	need(t, "Chromium", path != "")
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"))
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(func() { cancel(); stop() })
-	if err := chromedp.Do(ctx, call(log.Enable, cdp.Empty{}), call(network.Enable, network.EnableParams{})); err != nil {
+	chromium, err := shared().chromium()
+	need(t, "Chromium", !errors.Is(err, errNoChromium))
+	if err != nil {
 		t.Fatalf("starting Chromium: %v", err)
 	}
-	ctx, done := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, call(log.Enable, cdp.Empty{}), call(network.Enable, network.EnableParams{})); err != nil {
+		t.Fatalf("opening a window of Chromium: %v", err)
+	}
+	ctx, done := context.WithTimeout(ctx, 15*time.Minute) // a busy machine is slow, and no failure
 	t.Cleanup(done)
 	return ctx
 }
@@ -150,6 +142,7 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 // TestPagesInChromium walks every page, wide and narrow, light and dark: nothing on the
 // console, no violated policy, no other host, no horizontal scroll, nothing that axe finds.
 func TestPagesInChromium(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
 	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
 	walk(t, newSite(t, &seed.Config{}), string(axe), append(shown(), "/nowhere", "/login/"+strings.Repeat("A", 43)))
@@ -157,6 +150,7 @@ func TestPagesInChromium(t *testing.T) {
 
 // TestKindsInChromium does the same for what is drawn of each kind, and for many accounts.
 func TestKindsInChromium(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
 	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
 	at := func(i int, m string) string { return "/accounts/" + seed.Key(i) + "?m=" + m }
@@ -194,6 +188,11 @@ func walk(t *testing.T, s *site, axe string, addresses []string) {
 				if wide > v.width {
 					t.Errorf("%d px wide at %d", wide, v.width)
 				}
+				for _, h := range hidden(t, ctx, v.width) {
+					if h != "" {
+						t.Error(h)
+					}
+				}
 				for _, b := range w.take() {
 					t.Error(b)
 				}
@@ -207,12 +206,35 @@ func walk(t *testing.T, s *site, axe string, addresses []string) {
 	}
 }
 
+// hidden are tables whose columns do not fit: none on a wide page; on a narrow one those that cannot be scrolled to by
+// keyboard, have no name, or do not show that there is more. And text of a drawing that is cut off.
+func hidden(t *testing.T, ctx context.Context, width int64) []string {
+	t.Helper()
+	out, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(`(() => { const found = [], narrow = %d < 861;
+		for (const e of document.querySelectorAll("main .scroll")) {
+			if (e.scrollWidth <= e.clientWidth + 1) continue;
+			const what = (e.getAttribute("aria-label") || "a table without a name") + ": " + e.scrollWidth + " px in " + e.clientWidth;
+			if (!narrow) found.push("columns are hidden: " + what);
+			else if (e.tabIndex !== 0 || !e.getAttribute("aria-label") || !getComputedStyle(e).backgroundImage.includes("gradient")) found.push("hidden columns cannot be found: " + what);
+		}
+		for (const x of document.querySelectorAll("main svg text")) {
+			const a = x.getBoundingClientRect(), b = x.ownerSVGElement.getBoundingClientRect();
+			if (b.width > 0 && (a.right > b.right + 3 || a.left < b.left - 3)) found.push("cut off in a drawing: " + x.textContent);
+		}
+		for (const x of document.querySelectorAll("main table")) if (!x.closest(".scroll")) found.push("a table that cannot scroll: " + x.textContent.slice(0, 60));
+		return found.join("\n") })()`, width)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(out), "\n")
+}
+
 func violations(t *testing.T, ctx context.Context, axe string) []string {
 	t.Helper()
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](axe+";0")); err != nil {
 		t.Fatal(err)
 	}
-	out, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => JSON.stringify(r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + " | " + n.failureSummary.slice(0, 200)).join(" || "))))`, chromedp.EvalAwaitPromise))
+	out, err := chromedp.Run(ctx, chromedp.Evaluate[string](`axe.run({resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => JSON.stringify(r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + " | " + n.failureSummary.slice(0, 200)).join(" || "))))`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatal(err)
 	}

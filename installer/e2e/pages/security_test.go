@@ -63,6 +63,7 @@ func TestS59_TextOfOthersNeverBecomesMarkup(t *testing.T) {
 }
 
 func TestS59_HostileNamesRunNothingInChromium(t *testing.T) {
+	t.Parallel()
 	s := hostile(t)
 	ctx := browser(t)
 	w := watch(t, ctx, s.URL)

@@ -57,36 +57,70 @@ func catalogFile(t testing.TB) []byte {
 // newSite serves a fleet over TLS on loopback; nil fills nothing.
 func newSite(t testing.TB, fleet *seed.Config) *site {
 	t.Helper()
-	st, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "collector.db")})
-	if err != nil {
-		t.Fatal(err)
+	if fleet == nil {
+		return serve(t, open(t, "", nil))
 	}
-	t.Cleanup(func() { st.Close() })
-	if fleet != nil {
-		fleet.Catalog, fleet.Now = catalogFile(t), now()
-		if err := seed.Fill(context.Background(), st, *fleet); err != nil {
-			t.Fatal(err)
-		}
+	fleet.Catalog, fleet.Now = catalogFile(t), now()
+	if plain(*fleet) {
+		return serve(t, open(t, copied(t, shared().fleet), nil))
 	}
-	return serve(t, st)
+	return serve(t, open(t, "", func(st *sqlite.Store) error { return seed.Fill(context.Background(), st, *fleet) }))
 }
 
 // newKinds serves a fleet that tells every kind of measure about people, in every form.
 func newKinds(t testing.TB, fleet seed.Config) *site {
 	t.Helper()
-	st, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "collector.db")})
-	if err != nil {
-		t.Fatal(err)
+	if plain(fleet) {
+		return serve(t, open(t, copied(t, shared().kinds), nil))
 	}
-	t.Cleanup(func() { st.Close() })
+	var err error
 	if fleet.Catalog, err = os.ReadFile("../../../protocol/catalog/testdata/every-kind.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	fleet.Now = now()
-	if err := seed.FillKinds(context.Background(), st, fleet); err != nil {
+	return serve(t, open(t, "", func(st *sqlite.Store) error { return seed.FillKinds(context.Background(), st, fleet) }))
+}
+
+// plain is a fleet as it comes, without a wish.
+func plain(c seed.Config) bool {
+	return c.Accounts == 0 && c.Weeks == 0 && c.Names == nil && c.Attributes == nil && !c.Hours
+}
+
+// copied is a copy of a filled database for one test.
+func copied(t testing.TB, filled func() (string, error)) string {
+	t.Helper()
+	from, err := filled()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, st)
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "collector.db")
+	if err := os.WriteFile(to, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// open is a store for one test; path "" is a new one.
+func open(t testing.TB, path string, fill func(*sqlite.Store) error) *sqlite.Store {
+	t.Helper()
+	if path == "" {
+		path = filepath.Join(t.TempDir(), "collector.db")
+	}
+	st, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	if fill != nil {
+		if err := fill(st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return st
 }
 
 func serve(t testing.TB, st *sqlite.Store) *site {

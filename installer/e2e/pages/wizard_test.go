@@ -35,6 +35,7 @@ func addCatalog(t testing.TB, s *site) *catalog.Catalog {
 
 // TestWizardFollowsTheFirstReportLive goes the way of a vendor's operator on the first day.
 func TestWizardFollowsTheFirstReportLive(t *testing.T) {
+	t.Parallel()
 	axe, err := os.ReadFile("../node/node_modules/axe-core/axe.min.js")
 	need(t, "axe-core (npm ci in installer/e2e/node)", err == nil)
 	ctx := browser(t)
@@ -120,6 +121,7 @@ func waitText(want string) chromedp.Action[chromedp.Void] {
 
 // TestChartsAreReadOutByKeyboard: Tab reaches the chart, arrows go week by week.
 func TestChartsAreReadOutByKeyboard(t *testing.T) {
+	t.Parallel()
 	ctx := browser(t)
 	s := newSite(t, &seed.Config{Accounts: 2, Weeks: 40})
 	signIn(t, ctx, s, "root", access.Admin)
@@ -146,6 +148,7 @@ func TestChartsAreReadOutByKeyboard(t *testing.T) {
 
 // TestPagesWorkWithoutScript: everything but live parts and read-outs is there.
 func TestPagesWorkWithoutScript(t *testing.T) {
+	t.Parallel()
 	ctx := browser(t)
 	s := newSite(t, &seed.Config{Accounts: 12, Weeks: 40})
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900), call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})); err != nil {
