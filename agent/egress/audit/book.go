@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"math"
 	"math/bits"
 	"slices"
 )
@@ -115,10 +114,10 @@ func (w Worlds) rest(v Var, known Interval, out []Interval, from int64) []Interv
 	return out
 }
 
-// singles is answers for single values. Where both ends of a stretch of single values keep the principle in
-// the same way, so does every value between: what follows for another number from v = n is an
-// interval whose lower end is convex and whose upper end is concave in n, so it is nowhere
-// narrower than at the ends of the stretch.
+// singles is answers for single values. Where both ends of a stretch of single values keep the principle and leave the
+// same numbers exact, so does every value between: what follows for another number from v = n is an interval whose
+// lower end is convex and whose upper end is concave in n, so it is nowhere narrower than at the ends
+// of the stretch, and only an exact one may be narrower than Width.
 func (w Worlds) singles(v Var, known Interval) (out []Interval) {
 	from := known.Lo
 	for n := known.Lo; n <= known.Hi; n++ {
@@ -140,16 +139,54 @@ func (w Worlds) singles(v Var, known Interval) (out []Interval) {
 	return w.rest(v, known, out, from)
 }
 
-// stretch is how far single values from n on surely keep the principle.
+// stretch is how far single values from n on, which was just found to, surely keep the principle.
 func (w Worlds) stretch(v Var, n, most int64) int64 {
-	same := w.ways(v, n)
+	same, bends, ok := w.exact()
+	if !ok {
+		return n
+	}
 	end := n
 	for step := int64(1) << bits.Len64(uint64(most-n)); step > 0; step /= 2 {
-		if to := end + step; to <= most && w.keep(v, Interval{to, to}) && slices.Equal(w.ways(v, to), same) {
-			end = to
+		to := end + step
+		if to > most || !w.keep(v, Interval{to, to}) {
+			continue
+		}
+		exact, bent, ok := w.exact()
+		if ok && slices.Equal(exact, same) && (!bends && !bent || w.straight(v, end+1, to-1)) {
+			end, bends = to, bent
 		}
 	}
 	return end
+}
+
+// exact is the numbers that the last answer that was found to keep the principle makes known, in all worlds; bends says
+// that it changed numbers that are not convex for sure. false: it could not be given in one of the worlds.
+func (w Worlds) exact() (out []Var, bends, ok bool) {
+	ok = true
+	for _, s := range w {
+		slices.Sort(s.exact)
+		out = append(append(out, s.exact...), None)
+		bends, ok = bends || s.bends, ok && !s.void
+	}
+	return out, bends, ok
+}
+
+// straight reports whether every single value from one to another keeps the principle as far as propagation sees it.
+func (w Worlds) straight(v Var, from, to int64) bool {
+	for n := from; n <= to; n++ {
+		for _, s := range w {
+			m := s.mark()
+			ok := s.assume(v, n, n)
+			for _, t := range s.touched(m) {
+				ok = ok && s.holds(t, s.dom[t])
+			}
+			s.back(m)
+			if !ok {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // keep reports whether the principle is kept in every world after the answer a. The world that spoilt an
@@ -165,37 +202,14 @@ func (w Worlds) keep(v Var, a Interval) bool {
 	return true
 }
 
-// ways says for every number that v = n changes how it keeps the principle.
-func (w Worlds) ways(v Var, n int64) (out []int64) {
-	for _, s := range w {
-		m := s.mark()
-		if s.assume(v, n, n) {
-			for _, c := range s.trail[m:] {
-				if s.least[c.v] > 0 {
-					out = append(out, int64(c.v)<<1|b2i(s.dom[c.v].Len() == 1))
-				}
-			}
-		}
-		s.back(m)
-		slices.Sort(out)
-		out = append(slices.Compact(out), math.MinInt64)
-	}
-	return out
-}
-
-func b2i(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // keep reports whether after v is known to lie in a, every protected number keeps the principle. An
 // answer that cannot be given in this world says nothing about it.
 func (s *System) keep(v Var, a Interval) bool {
 	m := s.mark()
 	defer func() { s.back(m) }()
+	s.exact, s.bends, s.void = s.exact[:0], false, false
 	if !s.assume(v, a.Lo, a.Hi) {
+		s.void = true
 		return s.work <= maxWork
 	}
 	touched := s.touched(m)
@@ -203,6 +217,10 @@ func (s *System) keep(v Var, a Interval) bool {
 		if !s.holds(t, s.dom[t]) {
 			return false
 		}
+		if s.least[t] > 0 && s.dom[t].Len() == 1 {
+			s.exact = append(s.exact, t)
+		}
+		s.bends = s.bends || s.bent[t]
 	}
 	return s.probed(s.near(touched))
 }
@@ -301,7 +319,9 @@ func (s *System) keeps(v Var) bool {
 		}
 		d.Hi = top - 1
 	}
-	d.Hi = s.probe(v, d, false)
+	if d.Hi = s.probe(v, d, false); d.Len() == 1 {
+		s.exact = append(s.exact, v)
+	}
 	return s.holds(v, d)
 }
 

@@ -46,6 +46,10 @@ type System struct {
 	doubts  []doubt // scratch of probed
 	culprit Var     // the number that spoilt the last answer
 	spoils  bool    // this world spoilt the last answer
+	exact   []Var   // the protected numbers that the last answer makes known, if it keeps the principle
+	void    bool    // the last answer cannot be given in this world
+	bends   bool    // the last answer changed a number that is bent
+	bent    []bool  // in a relation with factors or of the largest: a bound need not be convex in another number
 }
 
 // constraint says lo ≤ Σ factor·number ≤ hi; or, with best, that the first number is at most the largest
@@ -79,6 +83,7 @@ func (s *System) Number(lo, hi int64) Var {
 	s.wakes[0], s.wakes[1] = append(s.wakes[0], nil), append(s.wakes[1], nil)
 	s.rings = append(s.rings, false)
 	s.isNew = append(s.isNew, false)
+	s.bent = append(s.bent, false)
 	return v
 }
 
@@ -173,6 +178,7 @@ func (s *System) enter(c constraint) {
 	s.cons = append(s.cons, c)
 	s.in = append(s.in, false)
 	for i, t := range c.terms {
+		s.bent[t.Var] = s.bent[t.Var] || c.plus == nil && c.minus == nil
 		s.uses[t.Var] = append(s.uses[t.Var], n)
 		low, high := true, true
 		switch {
