@@ -33,11 +33,15 @@ func (d *Day) bytes() []byte {
 	}
 	w := &wire.Writer{}
 	saveSets(w, d.sets)
-	keys := slices.SortedFunc(maps.Keys(d.rows), compare)
+	all := d.rows.sorted()
+	keys := make([]Key, len(all))
+	for i := range all {
+		keys[i] = all[i].Key
+	}
 	rows := newRows(w, len(keys), keys)
-	for _, k := range keys {
-		rows.add(k)
-		w.Uint(d.rows[k])
+	for i := range all {
+		rows.add(all[i].Key)
+		w.Uint(all[i].n)
 	}
 	keys = slices.SortedFunc(maps.Keys(d.sums), compare)
 	rows = newRows(w, len(keys), keys)
@@ -51,7 +55,7 @@ func (d *Day) bytes() []byte {
 func (d *Day) seal() {
 	if d.raw == nil {
 		d.raw = slices.Clip(slices.Clone(d.bytes()))
-		d.sets, d.rows, d.sums, d.set = nil, nil, nil, nil
+		d.sets, d.rows, d.sums, d.set = nil, table{}, nil, nil
 	}
 }
 
@@ -60,7 +64,7 @@ func (d *Day) open() {
 		return
 	}
 	r := reader{d.raw}
-	d.sets, d.rows, d.sums, d.set = map[uint32]*roaring.Bitmap{}, map[Key]uint64{}, map[Key]series.Fixed{}, nil
+	d.sets, d.rows, d.sums, d.set = map[uint32]*roaring.Bitmap{}, table{}, map[Key]series.Fixed{}, nil
 	r.sets(func(part uint32, set *roaring.Bitmap) {
 		own := roaring.New()
 		own.Or(set)
@@ -68,7 +72,7 @@ func (d *Day) open() {
 	})
 	in := r.rest()
 	for c := in.cursor(); c.next(); {
-		d.rows[c.Key] = c.n
+		d.rows.add(c.Key, c.n)
 	}
 	for c := in.sumCursor(); c.next(); {
 		d.sums[c.Key] = c.sum

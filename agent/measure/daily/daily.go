@@ -38,7 +38,7 @@ type Key struct {
 // Day is what happened on one day, or what is kept of a long window's retired days.
 type Day struct {
 	sets    map[uint32]*roaring.Bitmap
-	rows    map[Key]uint64
+	rows    table
 	sums    map[Key]series.Fixed
 	raw     []byte // sealed: the three above are nil
 	version uint64
@@ -48,8 +48,8 @@ type Day struct {
 	set  *roaring.Bitmap // and its set
 }
 
-// Add notes that somebody did something.
-func (d *Day) Add(part, id uint32) {
+// Add notes that somebody did something, and reports whether that was not known.
+func (d *Day) Add(part, id uint32) bool {
 	if d.set == nil || d.last != part {
 		d.open()
 		set := d.sets[part]
@@ -62,8 +62,11 @@ func (d *Day) Add(part, id uint32) {
 		}
 		d.last, d.set = part, set
 	}
-	d.set.Add(id)
+	if !d.set.CheckedAdd(id) {
+		return false
+	}
 	d.version++
+	return true
 }
 
 // Has reports whether somebody is in a part of a day that is open.
@@ -76,10 +79,7 @@ func (d *Day) Has(part, id uint32) bool {
 // Count adds n to a row.
 func (d *Day) Count(k Key, n uint64) {
 	d.open()
-	if d.rows == nil {
-		d.rows = map[Key]uint64{}
-	}
-	d.rows[k] += n
+	d.rows.add(k, n)
 	d.version++
 }
 
@@ -115,9 +115,7 @@ func (d *Day) Set(part uint32) *roaring.Bitmap {
 // Rows calls fn for every row, in no order.
 func (d *Day) Rows(fn func(k Key, n uint64)) {
 	if d.raw == nil {
-		for k, n := range d.rows {
-			fn(k, n)
-		}
+		d.rows.each(fn)
 		return
 	}
 	r := reader{d.raw}.rest()
@@ -283,6 +281,6 @@ func (b *Book) keep(w Window, d *Day) {
 		return
 	}
 	old.raw = merge(old.bytes(), d.bytes())
-	old.sets, old.rows, old.sums = nil, nil, nil
+	old.sets, old.rows, old.sums = nil, table{}, nil
 	old.version++
 }

@@ -19,15 +19,17 @@ type book struct {
 	total int // matches of all users
 	limit int // thin at this total
 
-	clock   uint64           // counts changes
-	all     uint64           // clock of the last change that may be anywhere
-	touched map[int64]uint64 // clock of the last match added to a day (of UTC)
-	had     []int64          // the days that had matches at hadAt; nil: not known
+	clock   uint64            // counts changes
+	all     uint64            // clock of the last change that may be anywhere
+	touched map[int64]*uint64 // clock of the last match added to a day (of UTC)
+	recent  *uint64           // of the day that was added to last
+	day     int64             // which that is
+	had     []int64           // the days that had matches at hadAt; nil: not known
 	hadAt   uint64
 }
 
 func newBook(c Config) book {
-	b := book{Config: c, users: map[uint32]*history{}, touched: map[int64]uint64{}}
+	b := book{Config: c, users: map[uint32]*history{}, touched: map[int64]*uint64{}}
 	b.limit = b.next(0)
 	return b
 }
@@ -54,7 +56,13 @@ func (b *book) add(user uint32, x match, key uint64) bool {
 	h.insert(x, b.Correlate, key)
 	b.total++
 	b.clock++
-	b.touched[dayOf(x.time)] = b.clock
+	if no := dayOf(x.time); b.recent == nil || b.day != no {
+		if b.touched[no] == nil {
+			b.touched[no] = new(uint64)
+		}
+		b.day, b.recent = no, b.touched[no]
+	}
+	*b.recent = b.clock
 	return true
 }
 
@@ -63,6 +71,7 @@ func (b *book) changed() {
 	b.clock++
 	b.all = b.clock
 	clear(b.touched)
+	b.recent = nil
 }
 
 // recount gives up empty histories and counts the others.

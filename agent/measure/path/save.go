@@ -141,7 +141,11 @@ func (b *book) save(w *wire.Writer) {
 func (b *book) sections(add func(key string, version uint64, dense bool, write func(*wire.Writer))) {
 	marks := sync.OnceValue(b.marks)
 	for _, no := range b.days() {
-		add(dayKey(no), max(b.all, b.touched[no]), true, func(w *wire.Writer) { saveDay(w, no, marks()) })
+		version := b.all
+		if at := b.touched[no]; at != nil {
+			version = max(version, *at)
+		}
+		add(dayKey(no), version, true, func(w *wire.Writer) { saveDay(w, no, marks()) })
 	}
 }
 

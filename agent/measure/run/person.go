@@ -50,8 +50,9 @@ func (f *World) AddPerson(fd *Feed, e *record.Event, id uint32, dayNo int64, com
 		}
 	case catalog.Lifecycle, catalog.Retention:
 		if id != people.Nobody {
-			s.Book.At(dayNo).Add(combo, id)
-			s.see(id, int32(dayNo))
+			if s.Book.At(dayNo).Add(combo, id) { // otherwise it was seen then
+				s.see(id, int32(dayNo))
+			}
 		}
 	case catalog.Adoption:
 		if id != people.Nobody {
