@@ -50,16 +50,46 @@ func (m *Model) population(b *block, at *place) (v, group audit.Var) {
 	case 1:
 		return parts[0], groups[0]
 	}
-	top := int64(0)
-	for _, g := range groups {
-		top += m.worlds[0].Public(g).Hi
+	// Filters that leave the same people are one number, and what the others are is one too.
+	var classes uint64
+	for r := range b.classes {
+		if slices.Contains(parts, b.vars[key{isSet, int16(at.set), int16(r), 0}]) {
+			classes |= 1 << r
+		}
 	}
-	group = m.number(top, top)
-	m.sum(group, groups...)
-	v = m.number(top, top)
+	if len(parts) == len(b.classes) {
+		return b.vars[key{isSet, int16(at.set), everybody, 0}], b.all
+	}
+	if f, ok := b.filters[filter{at.set, classes}]; ok {
+		return f[0], f[1]
+	}
+	size := func(world int) (n int64) {
+		for _, g := range groups {
+			n += m.worlds[world].Public(g).Hi
+		}
+		return n
+	}
+	group = m.constant(size(0), size(len(m.worlds)-1))
+	v = m.same(group)
 	m.protect(v, group, leastCell)
+	m.part(group, v, group, leastCell)
 	m.sum(v, parts...)
+	others := []audit.Term{{Var: b.vars[key{isSet, int16(at.set), everybody, 0}], Factor: -1}, {Var: v, Factor: 1}}
+	for r := range b.classes {
+		if classes>>r&1 == 0 {
+			others = append(others, audit.Term{Var: b.vars[key{isSet, int16(at.set), int16(r), 0}], Factor: 1})
+		}
+	}
+	m.each(func(s *audit.System) { s.Equal(others...) })
+	m.ring(append(slices.Clone(parts), v)...)
+	b.filters[filter{at.set, classes}] = [2]audit.Var{v, group}
 	return v, group
+}
+
+// filter is the people of a set that have one of several classes of the trait.
+type filter struct {
+	set     int
+	classes uint64
 }
 
 // addKind enters the numbers of one measure in a block of four weeks.
@@ -76,6 +106,7 @@ func (m *Model) addKind(b *block, i int, ms *catalog.Measure) {
 		}
 	case catalog.Lifecycle:
 		m.addLifecycle(b, i, pop, group)
+		m.newEnter(b, at)
 	case catalog.Stickiness:
 		m.addDays(b, i, pop, group)
 	case catalog.Seats:
@@ -87,6 +118,8 @@ func (m *Model) addKind(b *block, i int, ms *catalog.Measure) {
 		m.addAdoption(b, i, ms, pop, group)
 	case catalog.Funnel:
 		m.addFunnel(b, i, ms, pop, group)
+		m.enterFirst(b, i, at)
+		m.newEnter(b, at)
 	}
 }
 
@@ -212,203 +245,5 @@ func (m *Model) atMostOnce(b *block, k key, group audit.Var) {
 		left := m.same(group)
 		m.protect(left, group, leastCell)
 		m.sum(group, append(parts, left)...)
-	}
-}
-
-// weeksOfDays are the numbers of weeks in which people with so many active days were active.
-var weeksOfDays = [6][]int{{1}, {1, 2, 3}, {1, 2, 3, 4}, {2, 3, 4}, {2, 3, 4}, {3, 4}}
-
-func (m *Model) addDays(b *block, i int, pop, group audit.Var) {
-	var bins [6]audit.Var
-	byWeeks := [5][]audit.Var{}
-	weekly := b.plan.weeks && b.vars[key{isSet, int16(b.plan.root), everybody, 0}] == pop
-	if weekly {
-		m.weekCounts(b)
-	}
-	for n := range bins {
-		bins[n] = m.inside(b, key{isDays, int16(i), everybody, int16(n)}, pop, group)
-		if !weekly {
-			continue
-		}
-		var parts []audit.Var
-		for _, w := range weeksOfDays[n] {
-			v := m.same(pop)
-			parts, byWeeks[w] = append(parts, v), append(byWeeks[w], v)
-		}
-		m.sum(bins[n], parts...)
-	}
-	m.sum(pop, bins[:]...)
-	if weekly {
-		m.ring(append(bins[:], pop)...)
-	}
-	for w, parts := range byWeeks {
-		if len(parts) > 0 {
-			m.sum(b.vars[key{isWeeks, 0, everybody, int16(w)}], parts...)
-		}
-	}
-	m.oneDay(b, &b.plan.places[i], pop)
-	if weekly {
-		m.personWeeks(b)
-	}
-}
-
-// personWeeks relates the weeks, the days and the habits of the same people at once, whichever is entered last. Somebody who
-// came on 8 days was there in two weeks at least, who came on 21 or has a habit in three; of three weeks somebody misses
-// at most one in which others saw them. All of it follows from weekCounts, but not for one interval at a time.
-func (m *Model) personWeeks(b *block) {
-	root := key{isSet, int16(b.plan.root), everybody, 0}
-	var days [6]audit.Var
-	var habits []audit.Var
-	found := false
-	for i := range b.plan.places {
-		if o := &b.plan.places[i]; !b.kinds[i] || o.set != b.plan.root || o.roles != nil {
-			continue
-		}
-		for n := range days {
-			if v, ok := b.vars[key{isDays, int16(i), everybody, int16(n)}]; ok {
-				days[n], found = v, true
-			}
-		}
-		for f := range b.plan.cat.Measures[i].Features {
-			if v, ok := b.vars[key{isFeature, int16(i), everybody, int16(3*f + 2)}]; ok {
-				habits = append(habits, v)
-			}
-		}
-	}
-	for mask := 1; mask < 16; mask++ {
-		var weeks, some []audit.Term
-		for i, w := range b.weekVars() {
-			if mask>>i&1 == 1 {
-				weeks, some = append(weeks, audit.Term{Var: w, Factor: -1}), append(some, audit.Term{Var: w, Factor: 1})
-			}
-		}
-		n := len(weeks)
-		if n == 4 { // the first week in which somebody came counts for the block
-			weeks = append(weeks, audit.Term{Var: b.vars[root], Factor: 1})
-		}
-		atLeast := func(of ...audit.Term) { m.atMost(append(slices.Clone(weeks), of...)...) }
-		for _, h := range habits {
-			if n > 1 {
-				atLeast(audit.Term{Var: h, Factor: int32(min(n, 3) - 1)})
-			}
-			if n > 2 && found {
-				atLeast(audit.Term{Var: h, Factor: 1}, audit.Term{Var: days[3], Factor: 1}, audit.Term{Var: days[4], Factor: 1}, audit.Term{Var: days[5], Factor: 1})
-			}
-		}
-		if n < 2 || !found {
-			continue
-		}
-		if n == 2 {
-			atLeast(audit.Term{Var: days[5], Factor: 1})
-		} else {
-			atLeast(audit.Term{Var: days[3], Factor: 1}, audit.Term{Var: days[4], Factor: 1}, audit.Term{Var: days[5], Factor: 2})
-		}
-		some = append(some, audit.Term{Var: b.vars[root], Factor: -int32(n)}, audit.Term{Var: days[0], Factor: int32(n - 1)})
-		if n == 4 {
-			some = append(some, audit.Term{Var: days[1], Factor: 1})
-		}
-		m.atMost(some...)
-	}
-}
-
-func (m *Model) addAdoption(b *block, i int, ms *catalog.Measure, pop, group audit.Var) {
-	at := &b.plan.places[i]
-	b.vars[key{isFeature, int16(i), everybody, -1}] = pop
-	for f, s := range at.features {
-		if s < 0 {
-			continue
-		}
-		k := func(n int) key { return key{isFeature, int16(i), everybody, int16(3*f + n)} }
-		feature := place{set: s, roles: at.roles}
-		tried, _ := m.population(b, &feature)
-		if tried == audit.None {
-			continue
-		}
-		b.vars[k(0)] = tried
-		m.part(pop, tried, group, leastCell)
-		adopted := m.inside(b, k(1), tried, group)
-		m.part(pop, adopted, group, leastCell)
-		if ms.Uses > 3 { // three weeks of use need not be adoption: no ladder
-			continue
-		}
-		habitual := m.inside(b, k(2), adopted, group)
-		m.part(pop, habitual, group, leastCell)
-		if b.plan.weeks && at.set == b.plan.root {
-			m.weekCounts(b)
-			w := func(n int16) audit.Term {
-				return audit.Term{Var: b.vars[key{isWeeks, 0, everybody, n}], Factor: -1}
-			}
-			m.atMost(audit.Term{Var: habitual, Factor: 1}, w(3), w(4))
-		}
-	}
-	m.oneDay(b, at, pop)
-	if b.plan.weeks && at.set == b.plan.root && at.roles == nil {
-		m.personWeeks(b)
-	}
-}
-
-// oneDay relates adoption with active days of the same people, whichever is entered last: who was active on one day
-// has not adopted anything.
-func (m *Model) oneDay(b *block, at *place, pop audit.Var) {
-	var day audit.Var = audit.None
-	var adopted []audit.Var
-	for i := range b.plan.places {
-		if o := &b.plan.places[i]; !b.kinds[i] || o.set != at.set || !slices.Equal(o.roles, at.roles) {
-			continue
-		}
-		if v, ok := b.vars[key{isDays, int16(i), everybody, 0}]; ok {
-			day = v
-		}
-		for f := range b.plan.cat.Measures[i].Features {
-			if v, ok := b.vars[key{isFeature, int16(i), everybody, int16(3*f + 1)}]; ok {
-				adopted = append(adopted, v)
-			}
-		}
-	}
-	for _, v := range adopted {
-		if day != audit.None {
-			m.atMost(audit.Term{Var: v, Factor: 1}, audit.Term{Var: day, Factor: 1}, audit.Term{Var: pop, Factor: -1})
-		}
-	}
-}
-
-func (m *Model) addFunnel(b *block, i int, ms *catalog.Measure, pop, group audit.Var) {
-	if ms.Entry == "each" {
-		return // entries, not people
-	}
-	at := &b.plan.places[i]
-	k := func(what byte, role int16, n int) key { return key{what, int16(i), role, int16(n)} }
-	entered := m.inside(b, k(isStep, everybody, 0), pop, group)
-	m.atMostOnce(b, k(isStep, everybody, 0), group)
-	step := entered
-	for n := 1; n < len(ms.Steps); n++ {
-		prev := step
-		step = m.inside(b, k(isStep, everybody, n), prev, group)
-		if prev != entered {
-			m.part(entered, step, group, leastCell)
-		}
-	}
-	bands := len(catalog.TimeBands())
-	var parts []audit.Var
-	for n := range bands {
-		parts = append(parts, m.inside(b, k(isBand, everybody, n), entered, group))
-	}
-	m.sum(entered, parts...)
-	m.sum(step, parts[:bands-1]...)
-	m.sum(entered, step, parts[bands-1]) // follows from both, but not for one interval at a time
-	if ms.Split != b.plan.trait || ms.Split == "" || at.roles != nil || b.classes == nil {
-		return
-	}
-	for n := range ms.Steps {
-		var parts []audit.Var
-		for r := range b.classes {
-			whole := b.vars[key{isSet, int16(at.set), int16(r), 0}]
-			if n > 0 {
-				whole = b.vars[k(isStep, int16(r), n-1)]
-			}
-			parts = append(parts, m.inside(b, k(isStep, int16(r), n), whole, b.group[r]))
-		}
-		m.sum(b.vars[k(isStep, everybody, n)], parts...)
-		m.ring(append(parts, b.vars[k(isStep, everybody, n)])...)
 	}
 }

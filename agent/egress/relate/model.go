@@ -64,8 +64,9 @@ type block struct {
 	classes []class // how the trait's values are told; fewer than two: not at all
 	vars    map[key]audit.Var
 	told    map[key]Told
-	kinds   map[int]bool // measures whose numbers were entered
-	all     audit.Var    // everybody
+	kinds   map[int]bool            // measures whose numbers were entered
+	filters map[filter][2]audit.Var // numbers and groups of several classes
+	all     audit.Var               // everybody
 	group   []audit.Var
 }
 
@@ -174,7 +175,7 @@ func (m *Model) protect(v, group audit.Var, least int) {
 
 // newBlock enters the numbers of a block.
 func (m *Model) newBlock(p *Plan, start int64, z Sizes) *block {
-	b := &block{start: start, plan: p, sizes: z, vars: map[key]audit.Var{}, told: map[key]Told{}, kinds: map[int]bool{}}
+	b := &block{start: start, plan: p, sizes: z, vars: map[key]audit.Var{}, told: map[key]Told{}, kinds: map[int]bool{}, filters: map[filter][2]audit.Var{}}
 	b.all = m.constant(int64(z.People), int64(z.fewer(z.People)))
 	if b.classes = z.classes(); p.trait == "" || len(b.classes) < 2 {
 		b.classes = nil

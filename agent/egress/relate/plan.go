@@ -56,6 +56,7 @@ func New(c *catalog.Catalog) *Plan {
 			p.place(m, &p.places[i])
 		}
 	}
+	p.rivals()
 	p.arrange()
 	p.sumUp()
 	return p
@@ -170,7 +171,7 @@ func (p *Plan) place(m *catalog.Measure, at *place) {
 		}
 		at.features = append(at.features, n)
 	}
-	p.weeks = p.weeks || s == p.root && (m.Kind == catalog.Stickiness || m.Kind == catalog.Adoption)
+	p.weeks = p.weeks || p.ofDays(m, at)
 }
 
 // byValue is the sets of people who did the measure's events with each value of a property.
@@ -212,9 +213,11 @@ func (p *Plan) rolesOf(where []catalog.Clause) (roles []uint16, ok bool) {
 // bound reports whether figures of measure i follow from the weeks of the site's total as well as from their own
 // set: then they have to be protected before the first week is told. Figures of all other kinds are parts of
 // a set and nothing else, so that what is told of the set leaves them at least as open as itself.
-func (p *Plan) bound(i int) bool {
-	k := p.cat.Measures[i].Kind
-	return p.weeks && p.places[i].set == p.root && (k == catalog.Stickiness || k == catalog.Adoption)
+func (p *Plan) bound(i int) bool { return p.ofDays(&p.cat.Measures[i], &p.places[i]) }
+
+// ofDays reports whether a measure tells on how many days or in how many weeks people came whose weeks are told.
+func (p *Plan) ofDays(m *catalog.Measure, at *place) bool {
+	return (m.Kind == catalog.Stickiness || m.Kind == catalog.Adoption) && p.root >= 0 && at.set >= 0 && p.sets[at.set].in(&p.sets[p.root])
 }
 
 // Trait is the one trait that figures are told by; "" when none.

@@ -129,7 +129,7 @@ func (m *Model) settle() { m.each(func(s *audit.System) { s.Settle() }) }
 func (m *Model) enter(p *Plan, e *entry) *block {
 	var b *block
 	if e.Cohort {
-		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}, told: map[key]Told{}, kinds: map[int]bool{}}
+		b = &block{start: e.Start, cohort: true, plan: p, sizes: *e.Sizes, vars: map[key]audit.Var{}, told: map[key]Told{}, kinds: map[int]bool{}, filters: map[filter][2]audit.Var{}}
 		b.all = m.constant(int64(e.Sizes.People), int64(e.Sizes.fewer(e.Sizes.People)))
 		m.blocks = append(m.blocks, b)
 	} else {
