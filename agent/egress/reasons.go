@@ -104,7 +104,7 @@ func (e Explanation) Text() string {
 		return ""
 	}
 	if e.Each > 0 {
-		return fmt.Sprintf("over %d people, each counted at most %d times; every answer is at least a fifth as wide as what one person can have done", e.Group, e.Each)
+		return fmt.Sprintf("over %d people, each counted at most %d times, and the two who did most as often as the third; every answer is at least a fifth as wide as what one of them can have done", e.Group, e.Each)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "out of %d people", e.Group)

@@ -13,6 +13,7 @@ import (
 // Sum is what a window of a count about people adds up to when nobody counts more often than catalog.Measure.Most.
 type Sum struct {
 	Bounded int64 // what people did, each of them at most so often
+	Even    int64 // the same where the two who did most count as the third does: nobody dominates it
 	Users   int64 // how many people did it
 }
 
@@ -34,7 +35,8 @@ func isSum(s report.Series, w Window) bool {
 }
 
 // sum answers the total of what people did in a block, as a band of a ladder that depends on the catalog and on how
-// many people were told to be in it, and on nothing else.
+// many people were told to be in it, and on nothing else. What is told is Sum.Even, for which the p % rule holds
+// whatever happened: without the two largest at least as much is left as the largest.
 func (g *Gate) sum(r *Ruled, w Window, p Policy) {
 	if w.Sum == nil {
 		return
@@ -49,7 +51,7 @@ func (g *Gate) sum(r *Ruled, w Window, p Policy) {
 	t := toldSum{Start: w.Start, Reason: why}
 	if why == Leaves {
 		r.Why = Explanation{Group: l.users, Each: l.most}
-		t.Lo, t.Hi, t.Top = l.band(w.Sum.Bounded)
+		t.Lo, t.Hi, t.Top = l.band(w.Sum.Even)
 	}
 	g.tellSum(r, t)
 	if g.sums == nil {
@@ -143,7 +145,7 @@ var (
 )
 
 // edge is the first place after v ≥ 10 where an answer may begin, the same for all sites with the same cap: one of steps, and
-// where these are further apart than a fifth of the cap the multiples of that.
+// where these are further apart than three fifths of the cap the multiples of that.
 func (l ladder) edge(v int64) int64 {
 	of, scale := steps[:], int64(1)
 	if v < 100 {
@@ -159,9 +161,9 @@ func (l ladder) edge(v int64) int64 {
 	return of[i] * scale
 }
 
-// each is a fifth of what one person counts at most, in two digits.
+// each is a fifth of what three people count at most, in two digits: when the third does one thing more, three count more.
 func (l ladder) each() int64 {
-	n, scale := (l.most+4)/5, int64(1)
+	n, scale := (3*l.most+4)/5, int64(1)
 	for n > 99*scale {
 		scale *= 10
 	}
@@ -179,7 +181,7 @@ func (l ladder) next(a int64) int64 {
 		if x = l.edge(x); l.users*l.most-x < 5*(l.most-1) {
 			return 0
 		}
-		if wide := x - a; wide >= 5 && (5*wide >= x-1 || 5*wide >= l.most) {
+		if wide := x - a; wide >= 5 && (5*wide >= x-1 || 5*wide >= 3*l.most) {
 			return x
 		}
 	}

@@ -36,6 +36,8 @@ func (b *builder) build() bool {
 	case catalog.Stickiness:
 		b.stickiness()
 		return !pool
+	case catalog.Count:
+		return !pool && b.count()
 	case catalog.Seats:
 		b.alone("active", report.Value)
 		b.alone("peak", report.Peak)
@@ -75,6 +77,18 @@ func (b *builder) figure(s report.Series, family int, cells ...int) {
 func (b *builder) alone(name string, f report.Field) {
 	s, n := b.series(f, 0, 0, 0), b.family(name, 1)
 	b.figure(s, n, b.cell(n, s))
+}
+
+// count is the sum in which nobody counts more often than the catalog's cap. Where none is declared the noise would be larger
+// than what it hides.
+func (b *builder) count() bool {
+	if b.m.Cap == 0 || len(b.m.WhereUser) > 0 {
+		return false
+	}
+	s := b.series(report.Value, 0, 0, 0)
+	fam := b.family("events", int(b.m.Cap))
+	b.figure(s, fam, b.cell(fam, s))
+	return true
 }
 
 // people counts users, each in most of the cells at most, and tells them apart by traits: a user has one value of

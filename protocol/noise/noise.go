@@ -23,6 +23,7 @@
 //	stickiness    rolling28   bins of L28                                        –
 //	adoption      rolling28   eligible; of each feature tried, adopted, habitual tried, at most 3 features
 //	seats         rolling28   active; peak                                       –
+//	count         4w          events, each person's at most cap (if declared)    –
 //
 // A total is the sum of the smallest breakdown's cells when these are at most 8, else a family of its own. Steps
 // of a funnel are made of "reached this one last", rungs of a ladder of "this one and no higher". Pooled
@@ -67,7 +68,7 @@ const (
 	poolMilli   = 4000 // thousandths of ε per user and 12-week block
 	maxDerived  = 8    // cells a total is added up from; with more it is better told by itself (see doc)
 	maxTimes    = 3    // entries of one user in one window of a funnel
-	maxFeatures = 3    // of one user, in the pool
+	maxFeatures = catalog.MostPooledFeatures
 	ladders     = 8    // features at strict: their ladders split ε
 	keptOffset  = 4    // the one retained offset, in weeks
 	maxNested   = 3    // uses up to which habitual (3 weeks, so 3 uses on 3 days) implies adopted

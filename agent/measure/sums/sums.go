@@ -1,5 +1,5 @@
 // Package sums adds up what people did in a block of four weeks so that nobody counts more often than the
-// catalog allows: what the gate needs to know of a sum besides the sum.
+// catalog allows, and so that nobody dominates: what the gate needs to know of a sum besides the sum.
 //
 // It is computed when the window closes, from the days that the run keeps anyway, so there is nothing to save, to
 // join when two ids turn out to be one person, or to forget: who is who and who counts is as for every other figure of
@@ -17,6 +17,7 @@ import (
 // Sum is what people did in a window. Events without a user are not in it.
 type Sum struct {
 	Bounded int64 // Σ of how often each did it, at most catalog.Measure.Most
+	Even    int64 // the same where the two who did most count as the third does
 	Users   int64 // how many did it
 }
 
@@ -34,12 +35,20 @@ func Of(f *run.World, r *run.Run, g report.Grain, start int64) *Sum {
 			}
 		})
 	}
-	s := &Sum{}
-	for id, n := range did {
-		if n > 0 && r.Counts(f.People, uint32(id)) {
-			s.Bounded += int64(n)
-			s.Users++
+	s, top := &Sum{}, [3]int64{} // the largest, in order
+	for id, d := range did {
+		if d == 0 || !r.Counts(f.People, uint32(id)) {
+			continue
+		}
+		n := int64(d)
+		s.Bounded += n
+		s.Users++
+		for i := range top {
+			if n > top[i] {
+				n, top[i] = top[i], n
+			}
 		}
 	}
+	s.Even = s.Bounded - (top[0] - top[2]) - (top[1] - top[2])
 	return s
 }
