@@ -69,7 +69,7 @@ func (c *canaries) event(kind, n string) map[string]any {
 	return e
 }
 
-func jsonOf(t *testing.T, v any) string {
+func jsonOf(t testing.TB, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {
