@@ -23,6 +23,10 @@ const (
 	mostPooled     = 2        // PRIVACY: the pool's ε is for a user and block over at most two measures
 )
 
+// MostPooledFeatures is how many features a user may have tried in the pool (PRIVACY), and so how many an adoption that joins it
+// may have.
+const MostPooledFeatures = 3
+
 // ofItsKind reads what only some kinds have. What is absent or was refused is nil here.
 func (r *reader) ofItsKind() {
 	if n, at := r.get("steps"); n != nil {
@@ -300,6 +304,10 @@ func (r *reader) noise() {
 	can := []Kind{ActiveUsers, Lifecycle, Retention, Funnel, Adoption}
 	if !slices.Contains(can, r.m.Kind) {
 		r.Fail(n, at, strict.CodeBadPool, "leave it out", "the kind %s cannot join the pool; %s can", r.m.Kind, list(names(can, func(k Kind) string { return string(k) })))
+		return
+	}
+	if len(r.m.Features) > MostPooledFeatures {
+		r.Fail(n, at, strict.CodeBadPool, "leave it out, or ask for fewer features", "%d features cannot join the pool, at most %d can: a person counts for each they tried", len(r.m.Features), MostPooledFeatures)
 		return
 	}
 	if r.pooled++; r.pooled > mostPooled {

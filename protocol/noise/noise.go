@@ -69,9 +69,9 @@ const (
 	maxDerived  = 8    // cells a total is added up from; with more it is better told by itself (see doc)
 	maxTimes    = 3    // entries of one user in one window of a funnel
 	maxFeatures = catalog.MostPooledFeatures
-	ladders     = 8    // features at strict: their ladders split ε
-	keptOffset  = 4    // the one retained offset, in weeks
-	maxNested   = 3    // uses up to which habitual (3 weeks, so 3 uses on 3 days) implies adopted
+	ladders     = 8 // features at strict: their ladders split ε
+	keptOffset  = 4 // the one retained offset, in weeks
+	maxNested   = 3 // uses up to which habitual (3 weeks, so 3 uses on 3 days) implies adopted
 )
 
 // Plan says how the figures of one measure are made of noised cells.

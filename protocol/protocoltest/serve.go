@@ -270,7 +270,9 @@ func (f *FakeCollector) content(a *fakeAgent, wire []byte) (exchange.Outcome, st
 		if _, err := c.Resolve(cell); err != nil {
 			return exchange.Refused, "cell_unknown"
 		}
-		if !st.Effective(&c.Measures[cell.Measure], c).Level.Leaves() {
+		m := &c.Measures[cell.Measure]
+		pooled := cell.Grain == report.Block12w && st.EffectivePool(m, c).Level.Leaves()
+		if !st.Effective(m, c).Level.Leaves() && !pooled {
 			return exchange.Refused, "consent_not_covered"
 		}
 	}
