@@ -316,19 +316,21 @@ func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) er
 	grace := accounts.Grace(s.Catalog, s.Measure)
 	s.Week = accounts.ClosedWeek(s.Clock, grace)
 	var all []store.Period
+	best := -1
 	for _, g := range accounts.Grains(s.Measure) {
-		s.Grain, s.Start = g, accounts.NewestClosed(g, s.Clock, grace)
-		if s.Measure == nil {
-			break
+		start := accounts.NewestClosed(g, s.Clock, grace)
+		var list []store.Period
+		if s.Measure != nil {
+			var err error
+			list, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: ListField(s.Measure), Environments: environments(environment), Grain: g,
+				From: start - accounts.Step(g)*(accounts.History(g)+8), To: start})
+			if err != nil {
+				return fmt.Errorf("reading figures of %s: %w", g, err)
+			}
 		}
-		var err error
-		all, err = b.c.Measurements.Periods(ctx, store.PeriodQuery{Measure: s.Measure.ID, Field: ListField(s.Measure), Environments: environments(environment), Grain: g,
-			From: s.Start - accounts.Step(g)*(accounts.History(g)+8), To: s.Start})
-		if err != nil {
-			return fmt.Errorf("reading figures of %s: %w", g, err)
-		}
-		if len(all) > 0 {
-			break
+		// Where the level totals alone tells weeks, fewer accounts do: the grain that most of them told speaks.
+		if told := tellers(list); told > best {
+			best, all, s.Grain, s.Start = told, list, g, start
 		}
 	}
 	step, n := accounts.Step(s.Grain), accounts.History(s.Grain)
@@ -362,6 +364,17 @@ func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) er
 	}
 	s.Total = s.Tallies[n-1]
 	return nil
+}
+
+// tellers counts accounts that told something; those that withheld it do not count.
+func tellers(list []store.Period) int {
+	who := map[string]bool{}
+	for _, p := range list {
+		if p.Tally().Told() > 0 {
+			who[p.Account] = true
+		}
+	}
+	return len(who)
 }
 
 // settled steps back from the newest closed window while fewer than half as many accounts have

@@ -174,11 +174,11 @@ func join(c *catalog.Catalog, m *catalog.Measure, rows []store.FigureRow) *set {
 		sites[r.Installation], starts[f.Start] = true, true
 		i := report.Interval{Lo: f.Lo, Hi: f.Hi}
 		if f.Form == report.Noised {
-			margin, known := margins[key{0, f.Field, k.dims}]
+			n, known := margins[key{0, f.Field, k.dims}]
 			if !known { // no catalog here says how much noise it has: it says nothing
 				f.Form = report.Unknown
 			}
-			i = noisy(f.Lo, margin)
+			i = noisy(i, n.Margin(noise.Confidence))
 		}
 		t := tallies[k]
 		if t == nil {
@@ -198,14 +198,14 @@ func join(c *catalog.Catalog, m *catalog.Measure, rows []store.FigureRow) *set {
 }
 
 // noisy is where the figure lies in 95 of 100 cases: never below nought.
-func noisy(v, margin float64) report.Interval {
-	return report.Interval{Lo: math.Max(0, v-margin), Hi: math.Max(0, v+margin)}
+func noisy(i report.Interval, margin float64) report.Interval {
+	return report.Interval{Lo: math.Max(0, i.Lo-margin), Hi: math.Max(0, i.Hi+margin)}
 }
 
-// Noise gives points with noise their error bars. Those that a site gave to the pool alone,
+// Noise gives points with noise their error bars: of several installations that of their sum. Those that a site gave to the pool alone,
 // and those whose noise the catalog does not explain, are not shown for one account.
 func Noise(c *catalog.Catalog, m *catalog.Measure, f report.Field, g report.Grain, points []accounts.Point) {
-	var margins map[key]float64
+	var margins map[key]noise.Params
 	for i, p := range points {
 		if p.Form != report.Noised {
 			continue
@@ -213,12 +213,14 @@ func Noise(c *catalog.Catalog, m *catalog.Measure, f report.Field, g report.Grai
 		if margins == nil {
 			margins = errorBars(c, m)
 		}
-		margin, known := margins[key{0, f, store.DimsKey(nil)}]
+		one, known := margins[key{0, f, store.DimsKey(nil)}]
 		if !known || g == report.Block12w && m.Pool {
 			points[i] = accounts.Point{Start: p.Start, Hash: p.Hash}
 			continue
 		}
-		points[i].Interval = noisy(p.Lo, margin)
+		var sum noise.Sum
+		sum.AddN(one, max(1, p.Noised))
+		points[i].Interval = noisy(p.Interval, sum.Margin(noise.Confidence))
 	}
 }
 
@@ -239,16 +241,16 @@ func (s *set) put(k key, t *report.Tally, f report.Form, i report.Interval) {
 	s.by[k] = p
 }
 
-// errorBars are the 95 % margins of figures with noise, by field and dimensions.
-func errorBars(c *catalog.Catalog, m *catalog.Measure) map[key]float64 {
-	out := map[key]float64{}
+// errorBars say how much noise figures have, by field and dimensions.
+func errorBars(c *catalog.Catalog, m *catalog.Measure) map[key]noise.Params {
+	out := map[key]noise.Params{}
 	plan, ok := noise.PlanOf(c, m, noise.Strict)
 	if !ok {
 		return out
 	}
 	for _, x := range plan.Figures() {
 		if p, ok := plan.Params(x); ok {
-			out[key{0, x.Field, store.DimsKey(c.Dims(m, x))}] = p.Margin(noise.Confidence)
+			out[key{0, x.Field, store.DimsKey(c.Dims(m, x))}] = p
 		}
 	}
 	return out

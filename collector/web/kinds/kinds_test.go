@@ -158,3 +158,66 @@ func TestSharesNeverPassTheWhole(t *testing.T) {
 		}
 	}
 }
+
+// Sums of people's events come per four weeks as exact figures, in bands, with noise or withheld, of several installations: they
+// add up, and say in which form.
+func TestSumsOfPeoplesEventsAreDrawnInEveryForm(t *testing.T) {
+	c, err := catalog.Parse([]byte("catalog: t\nversion: 1\nvendor: V\nevents: {e: {match: E}}\ntraits: {role: {values: [a, b]}}\nmeasures:\n" +
+		"  - {id: opens, kind: count, events: [e], by: [role], category: usage, question: q, purpose: p, owner: o, retention: forever}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &c.Measures[0]
+	if g, ok := Grain(m); !ok || g != report.Block4w {
+		t.Fatalf("drawn at %s", g)
+	}
+	start := report.CivilStart(report.Block4w, 20500)
+	row := func(n int64, installation string, f report.Form, lo, hi float64) store.FigureRow {
+		return store.FigureRow{Account: "a", Installation: installation, Figure: report.Figure{Measure: m.ID, Hash: m.HashString(), Field: report.Value, Grain: report.Block4w, Start: start + 28*n, Form: f, Lo: lo, Hi: hi}}
+	}
+	v := Of(c, m, []store.FigureRow{
+		row(0, "x", report.Exact, 1200, 1200),
+		row(1, "x", report.Exact, 1000, 1000), row(1, "y", report.Band, 200, 499),
+		row(2, "x", report.Suppressed, 0, 0),
+		row(3, "x", report.Suppressed, 0, 0), row(3, "y", report.Exact, 40, 40),
+		row(4, "x", report.Band, 500, math.Inf(1)),
+	}, start+28*6)
+	table := ""
+	for _, x := range v.Tables {
+		for _, r := range x.Rows {
+			for _, cell := range r {
+				table += string(cell.HTML) + "|"
+			}
+			table += "\n"
+		}
+	}
+	for _, want := range []string{">|1,200||\n"[1:], "1,200–1,499<em>band</em>", `<span class="hatch">withheld</span>`, "≥ 40<em>partial</em>", "≥ 500<em>band</em>"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in\n%s", want, table)
+		}
+	}
+	for _, class := range []string{`class="band"`, `class="band open"`, `class="supp"`, `class="dot"`} {
+		if !strings.Contains(string(v.Chart), class) {
+			t.Errorf("the chart has no %s", class)
+		}
+	}
+}
+
+// The error bar of a sum over installations is longer than that of one, and one figure in a band beside it stays one.
+func TestTheErrorBarOfAnAccountIsThatOfItsSum(t *testing.T) {
+	c := ways(t)
+	m, _ := c.Measure("people")
+	bar := func(parts int) float64 {
+		points := []accounts.Point{{Form: report.Noised, Interval: report.Interval{Lo: 1000, Hi: 1000}, Noised: parts}}
+		Noise(c, m, report.Value, report.Block4w, points)
+		return points[0].Hi - points[0].Lo
+	}
+	if one, four := bar(1), bar(4); one <= 0 || four < 1.6*one || four > 2.4*one {
+		t.Errorf("one installation ± %v, four ± %v: noise adds up by its square root", one/2, four/2)
+	}
+	points := []accounts.Point{{Form: report.Noised, Interval: report.Interval{Lo: 100, Hi: math.Inf(1)}, Noised: 1, Banded: 1}}
+	Noise(c, m, report.Value, report.Block4w, points)
+	if p := points[0]; !math.IsInf(p.Hi, 1) || p.Lo >= 100 || p.Lo < 80 {
+		t.Errorf("beside a band with an open top: %v", p.Interval)
+	}
+}
