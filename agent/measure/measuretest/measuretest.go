@@ -66,11 +66,11 @@ func Catalog() (*catalog.Catalog, error) {
 		add("kind: distribution, events: [e%d], property: files", 3*i)
 	}
 	for i := range 5 {
-		add("kind: lifecycle, events: %s, by: [role]", list(all[2*i:]...))
+		add("kind: lifecycle, events: %s, by: [role]", list(all[2*i:2*i+2]...))
 	}
 	for i := range 4 {
-		add("kind: stickiness, events: %s", list(all[3*i:]...))
-		add("kind: retention, events: %s", list(all[2*i:]...))
+		add("kind: stickiness, events: %s", list(all[2*i:2*i+2]...))
+		add("kind: retention, events: %s", list(all[2*i:2*i+2]...))
 		add("kind: adoption, events: %s, features: {f: {events: [e%d]}, g: {events: [e%d], where: {area: a}}}, uses: %d", list(all...), i, i+4, i+1)
 		add("kind: funnel, window: 7d, steps: [{id: s1, event: e%d}, {id: s2, event: e%d}, {id: s3, event: e%d}]", 4+i, 5+i, 6+i)
 	}
@@ -79,7 +79,7 @@ func Catalog() (*catalog.Catalog, error) {
 	}
 	for i := range 2 {
 		add("kind: transitions, steps: [{id: s1, event: e%d}, {id: s2, event: e%d}]", 6+i, 8+i)
-		add("kind: seats, events: %s, purchased: seats", list(all[i*6:]...))
+		add("kind: seats, events: %s, purchased: seats", list(all[i*6:i*6+6]...))
 		add("kind: sufficient, events: [e%d], arm: arm, x: files", 8+i)
 		add("kind: count, subject: traffic, events: [e%d]", i)
 		add("kind: slo, subject: traffic, valid: {event: e%d}, good: {event: e%d, where: {area: a}}, target: 0.9", i, i)

@@ -31,7 +31,7 @@ func (s sizes) Holders(trait string) map[string]int {
 
 // BenchmarkAuditor lets a site of 400 people and 60 measures tell all it may for two years, which is 26 blocks of
 // four weeks, and another 12 weeks, and reports what the rules cost then: s/week is the median of all a
-// week releases, its days and what ends with it; s/block that of the weeks with which a block of four ends; ms/window the dearest window.
+// week releases, its days and what ends with it; s/block the dearest week of those with which a block of four or twelve ends; ms/window the dearest window.
 // BENCH_WEEKS makes it shorter.
 func BenchmarkAuditor(b *testing.B) {
 	weeks, watched := int64(26*4+12), int64(12)
@@ -93,7 +93,7 @@ func BenchmarkAuditor(b *testing.B) {
 		slices.Sort(plain)
 		slices.Sort(ending)
 		b.ReportMetric(plain[len(plain)/2].Seconds(), "s/week")
-		b.ReportMetric(ending[len(ending)/2].Seconds(), "s/block")
+		b.ReportMetric(ending[len(ending)-1].Seconds(), "s/block")
 		b.ReportMetric(dearest.Seconds()*1000, "ms/window")
 		b.ReportMetric(float64(left)/float64(weeks), "cells/week")
 	}
