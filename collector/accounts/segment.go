@@ -163,11 +163,12 @@ func segment(name string, members []Member) Segment {
 	var lo, hi []float64
 	for _, m := range s.Members {
 		p := m.Point
-		if p.Told() && p.Partial {
-			p.Hi = math.Inf(1)
-		}
 		s.Sum.Add(p.Form, p.Interval)
 		if p.Told() {
+			if p.Partial { // adds what was told of it; where it stands among others is open above
+				s.Sum.Partial++
+				p.Hi = math.Inf(1)
+			}
 			lo, hi = append(lo, p.Lo), append(hi, p.Hi)
 		}
 	}
@@ -183,6 +184,9 @@ func segment(name string, members []Member) Segment {
 		s.Largest = &s.Members[0]
 		for _, m := range s.Members[1:] {
 			s.Without.Add(m.Point.Form, m.Point.Interval)
+			if m.Point.Partial {
+				s.Without.Partial++
+			}
 		}
 	}
 	return s

@@ -108,3 +108,16 @@ func TestBlocksReadLikeWeeks(t *testing.T) {
 		t.Errorf("an open newest: %+v", r)
 	}
 }
+
+// An account that told it in part adds what was told, is said to have, and stands open above in the median.
+func TestAPartIsSaidToBeOne(t *testing.T) {
+	one := Member{Key: "a", Point: Point{Form: report.Exact, Interval: report.Interval{Lo: 20, Hi: 20}}}
+	part := Member{Key: "b", Point: Point{Form: report.Band, Interval: report.Interval{Lo: 16, Hi: 26}, Partial: true}}
+	_, all := Segments([]Member{one, part}, "")
+	if all.Sum.Interval != (report.Interval{Lo: 36, Hi: 46}) || all.Sum.Partial != 1 || all.Sum.Told() != 2 || !math.IsInf(all.Median.Hi, 1) {
+		t.Errorf("%+v, median %v", all.Sum, all.Median)
+	}
+	if all.Without.Interval != (report.Interval{Lo: 16, Hi: 26}) || all.Without.Partial != 1 {
+		t.Errorf("without the largest: %+v", all.Without)
+	}
+}

@@ -15,6 +15,7 @@ type segmentRow struct {
 	Accounts   int      `json:"accounts"`
 	Told       int      `json:"told"`
 	Noised     int      `json:"noised" doc:"Accounts, among those that told it, whose figure has noise; the sums leave it out."`
+	Partial    int      `json:"partial" doc:"Accounts, among those that told it, of which an installation withheld it; they add what the others told."`
 	Suppressed int      `json:"suppressed"`
 	Unknown    int      `json:"unknown"`
 	MedianLo   *float64 `json:"median_lo,omitempty"`
@@ -79,7 +80,7 @@ func (h *Handler) segments(c *call) (any, error) {
 }
 
 func ofSegment(s accounts.Segment) segmentRow {
-	r := segmentRow{Segment: s.Name, Accounts: len(s.Members), Told: s.Sum.Told(), Noised: s.Sum.Noised, Suppressed: s.Sum.Suppressed, Unknown: s.Sum.Unknown}
+	r := segmentRow{Segment: s.Name, Accounts: len(s.Members), Told: s.Sum.Told(), Noised: s.Sum.Noised, Partial: s.Sum.Partial, Suppressed: s.Sum.Suppressed, Unknown: s.Sum.Unknown}
 	if s.Told {
 		r.MedianLo, r.MedianHi = ends(s.Median)
 		r.LowerLo, r.LowerHi = ends(s.Lower)

@@ -58,6 +58,9 @@ type Tally struct {
 	// How many figures went in, by what they told. Noised ones are added as they came: their
 	// noise, known from the catalog, is not in the interval.
 	Exact, Banded, Noised, Suppressed, Unknown int
+	// Partial is how many of those that told something did so for a part of them only, an account
+	// of which an installation withheld it. Whoever adds such a figure counts it here.
+	Partial int
 }
 
 // Add puts one figure in. Suppressed and unknown ones are counted and add nothing to

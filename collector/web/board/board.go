@@ -357,6 +357,9 @@ func (b *Board) figures(ctx context.Context, s *Snapshot, environment string) er
 		r.Now = r.Points[len(r.Points)-1]
 		for w, p := range r.Points {
 			s.Tallies[w].Add(p.Form, p.Interval)
+			if p.Partial {
+				s.Tallies[w].Partial++
+			}
 		}
 	}
 	for w, t := range s.Tallies {

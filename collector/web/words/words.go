@@ -23,7 +23,7 @@ import (
 // Funcs are the words as templates call them.
 func Funcs() template.FuncMap {
 	return template.FuncMap{
-		"n": numAny, "window": Window, "fig": Figure, "figtext": FigureText, "when": When, "day": Day, "date": Date, "since": Since, "ago": Ago, "formwords": formWords,
+		"n": numAny, "window": Window, "fig": Figure, "figtext": FigureText, "when": When, "day": Day, "date": Date, "since": Since, "ago": Ago, "formwords": formWords, "leaves": Leaves,
 		"weeksfrom": func(start, days int64) string {
 			return time.Unix(start*86400, 0).UTC().Format("2 Jan") + " – " + Day(start+days-1)
 		}, "path": url.PathEscape,
@@ -155,6 +155,9 @@ func Told(t report.Tally, what string) string {
 		}
 	}
 	s := "in " + Plural(t.Told(), what)
+	if t.Partial > 0 {
+		s += ", " + Num(t.Partial) + " of them in part"
+	}
 	if len(parts) > 0 {
 		s += "; " + strings.Join(parts, ", ")
 	}
@@ -324,6 +327,27 @@ func Window(g report.Grain, start int64) string {
 		return chart.Day(start / 86400).Format("2 Jan 2006")
 	}
 	return Day(start)
+}
+
+// Leaves says how often a figure leaves, by the grain's name in a catalog; "" stays at the site.
+func Leaves(grain string) string {
+	g, err := report.ParseGrain(grain)
+	if err != nil {
+		return "stays at the site"
+	}
+	switch g {
+	case report.FiveMinutes:
+		return "every 5 minutes"
+	case report.Rolling28:
+		return "28 days, every 4 weeks"
+	case report.Block4w:
+		return "every 4 weeks"
+	case report.Block12w:
+		return "every 12 weeks"
+	case report.Change:
+		return "once, when it happens"
+	}
+	return "every " + grain
 }
 
 // Every says at which grain a row of figures comes.

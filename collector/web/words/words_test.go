@@ -63,6 +63,11 @@ func TestFiguresTellTheirForm(t *testing.T) {
 	if got := Interval(sum.Interval) + " " + Told(sum, "account"); got != "412–455 in 2 accounts; 1 banded, 1 withheld, 2 silent" {
 		t.Error(got)
 	}
+	sum.Add(report.Noised, report.Interval{Lo: 8, Hi: 8})
+	sum.Partial = 1
+	if got := Interval(sum.Interval) + " " + Told(sum, "account"); got != "420–463 in 3 accounts, 1 of them in part; 1 banded, 1 with noise, 1 withheld, 2 silent" {
+		t.Error(got)
+	}
 }
 
 func TestSpansAreInOneUnit(t *testing.T) {
@@ -70,5 +75,16 @@ func TestSpansAreInOneUnit(t *testing.T) {
 		if got := accounts.Span(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
+	}
+}
+
+func TestHowOftenAFigureLeavesIsSaidInWords(t *testing.T) {
+	for g := report.FiveMinutes; g <= report.Change; g++ {
+		if got := Leaves(g.String()); got == "" || strings.Contains(got, "4w") || strings.Contains(got, "12w") || strings.Contains(got, "rolling") || strings.Contains(got, "5m") {
+			t.Errorf("%s: %q", g, got)
+		}
+	}
+	if got := Leaves(""); got != "stays at the site" {
+		t.Errorf("%q", got)
 	}
 }
