@@ -4,14 +4,11 @@ package agent
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -456,109 +453,4 @@ func wiresOf(t testing.TB, a *Agent) (out [][]byte) {
 		out = append(out, e.Wire)
 	}
 	return out
-}
-
-// Rules meet whom the fold says they are about, and each person once; the ids reach a program on this machine.
-func TestExactTriggersCallForThoseTheyAreAbout(t *testing.T) {
-	calls := make(chan string, 100)
-	guide := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var c struct{ Rule, User string }
-		_ = json.NewDecoder(r.Body).Decode(&c)
-		calls <- c.Rule + " " + c.User
-	}))
-	defer guide.Close()
-	a := opened(t, real(t, nil))
-	pub, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.id.Enrolment.CatalogKey = pub
-	c, now := a.current, time.Now()
-	before := now.Add(-24*time.Hour - 10*time.Minute)
-	feed := func(ev ...record.Event) {
-		t.Helper()
-		if _, err := a.journal.Append(t.Context(), &record.Record{Kind: record.Request, Received: now.UnixNano(), Catalog: [8]byte(c.Hash[:8]), Events: ev}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	did := func(user, event string, area uint16, at time.Time) {
-		t.Helper()
-		_, n := c.Event(event)
-		ev := record.Event{Type: record.Track, Def: uint16(n), Time: at.UnixNano(), User: user}
-		if event == "change_authored" {
-			ev.Properties = []record.Value{{Property: 0, Index: area}}
-		}
-		feed(ev)
-	}
-	const code, docs = 0, 1
-	feed(record.Event{Type: record.Identify, Time: before.UnixNano(), User: "bot", Properties: []record.Value{{Index: 2}}})
-	for _, u := range []string{"stuck", "reader", "through", "bot"} {
-		did(u, "change_authored", code, before)
-		did(u, "change_authored", code, now)
-	}
-	did("reader", "change_authored", docs, now)
-	did("through", "change_accepted", 0, before.Add(time.Hour))
-	did("fresh", "change_authored", code, now)
-	feed(record.Event{Type: record.Alias, Time: now.UnixNano(), Previous: "stuck", User: "stuck-2"})
-	caughtUp(t, a)
-	rules := []byte(`{"fieldpost_triggers":1,"catalog":"forge","rules":[
-	 {"id":"docs","kind":"not_tried","measure":"areas","feature":"docs","active_days":2,"purpose":"a guide"},
-	 {"id":"review","kind":"unfinished","measure":"into_review","after":"1h","purpose":"a guide"}]}`)
-	sig, err := SignRules(rules, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ask, end := running(t, a)
-	if _, err := ask.Persons(t.Context(), control.PersonsOrder{Do: control.AllowTriggers, By: "j.d.", Rules: rules, Signature: sig, Webhook: guide.URL}); err != nil {
-		t.Fatal(err)
-	}
-	tick := func(at time.Time) {
-		t.Helper()
-		if _, err := a.journal.Append(t.Context(), &record.Record{Kind: record.Tick, Received: at.UnixNano(), Catalog: [8]byte(c.Hash[:8])}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got := []string{}
-	for at := now; len(got) == 0; at = at.Add(time.Millisecond) { // until the room serves
-		tick(at)
-		select {
-		case x := <-calls:
-			got = append(got, x)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	for len(got) < 4 {
-		got = append(got, <-calls)
-	}
-	slices.Sort(got)
-	if want := "docs stuck-2, docs through, review reader, review stuck-2"; strings.Join(got, ", ") != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	for h := range 3 {
-		tick(now.Add(time.Duration(h+1) * time.Hour))
-	}
-	waitApplied := func() {
-		no, err := a.journal.Append(t.Context(), &record.Record{Kind: record.Tick, Received: now.Add(4 * time.Hour).UnixNano(), Catalog: [8]byte(c.Hash[:8])})
-		if err == nil {
-			err = a.waitApplied(t.Context(), no)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	waitApplied()
-	out, err := ask.Persons(t.Context(), control.PersonsOrder{Do: control.ShowPersons})
-	if err != nil || out.Triggers.Fired != out.Triggers.Called+uint64(out.Triggers.Waiting) || len(out.Triggers.Rules) != 2 {
-		t.Errorf("%+v %v", out.Triggers, err)
-	}
-	// "fresh" wrote their first change an hour before the second look, and is the only one that came to be met.
-	if x := <-calls; x != "review fresh" || len(calls) > 0 {
-		t.Errorf("called again: %s and %d more", x, len(calls))
-	}
-	if _, err := ask.Wipe(t.Context(), control.WipeOrder{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := end(); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -242,16 +242,20 @@ func (a *Agent) tail(ctx context.Context) error {
 		if err := a.step(no, r); err != nil {
 			return err
 		}
-		if time.Since(a.saved) >= checkpointEvery {
-			a.save()
-		}
+		a.save()
 		return nil
 	})
 }
 
-// save writes a checkpoint in passing. A full disk must not stop the agent: what the fold holds beyond
+// save writes a checkpoint in passing, when it is time for one. A full disk must not stop the agent: what the fold holds beyond
 // the last checkpoint stands in the journal, and the next one may find room.
 func (a *Agent) save() {
+	a.mu.Lock()
+	due := time.Since(a.saved) >= checkpointEvery
+	a.mu.Unlock()
+	if !due {
+		return
+	}
 	err := a.checkpoint()
 	if err != nil {
 		a.log.Warn("checkpoint not written", "error", err, "next_try", checkpointEvery)
