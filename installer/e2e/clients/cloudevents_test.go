@@ -39,6 +39,7 @@ func cloudEvents(t *testing.T) []cloudevents.Event {
 }
 
 func TestCloudEventsNode(t *testing.T) {
+	t.Parallel()
 	var list []map[string]any
 	for _, c := range tracks(sentAt()) {
 		e := map[string]any{"id": c.Message.MessageID, "source": "https://workflows.example.com/editor", "type": c.Message.Event,
@@ -50,6 +51,7 @@ func TestCloudEventsNode(t *testing.T) {
 	}
 	for _, mode := range []string{"binary", "structured"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			a, _ := site(t)
 			for times := 1; times <= 2; times++ {
 				r := harness.Node(t, "cloudevents.mjs", map[string]any{"url": "http://" + a.Listen, "mode": mode, "events": list})
@@ -63,6 +65,7 @@ func TestCloudEventsNode(t *testing.T) {
 }
 
 func TestCloudEventsGo(t *testing.T) {
+	t.Parallel()
 	send := func(t *testing.T, ctx context.Context, url string) {
 		t.Helper()
 		client, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(url))
@@ -87,6 +90,7 @@ func TestCloudEventsGo(t *testing.T) {
 		"batched":    sendBatch,
 	} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			a, _ := site(t)
 			for times := 1; times <= 2; times++ {
 				fn(t, "http://"+a.Listen+"/cloudevents")

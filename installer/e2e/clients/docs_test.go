@@ -8,6 +8,7 @@ import (
 
 // Every request that the vendor's guide shows is taken as it stands there.
 func TestExamplesOfTheGuideAreTaken(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/for-vendors.md")
 	if err != nil {
 		t.Fatal(err)

@@ -48,6 +48,7 @@ func checkUnchanged(t *testing.T, a *harness.Agent) {
 // RudderStack's client speaks Segment's protocol in its own way: it calls the moment of an event
 // originalTimestamp and says that its JSON is a form.
 func TestRudderStackNode(t *testing.T) {
+	t.Parallel()
 	a, _ := site(t)
 	list := withIDs(calls(sentAt()))
 	send := func() {
@@ -63,9 +64,11 @@ func TestRudderStackNode(t *testing.T) {
 }
 
 func TestPostHogNode(t *testing.T) {
+	t.Parallel()
 	for name, env := range map[string]string{"gzip": "v0", "plain": "v0", "version 1": "v1"} {
 		compress := name != "plain"
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a, _ := site(t)
 			list := withIDs(calls(sentAt()))
 			send := func() {

@@ -93,9 +93,12 @@ func startCollector(t *testing.T, program string, a *harness.Agent, encoding, co
 
 // Events as log records, and metrics, go through OpenTelemetry's own Collector and its otlphttp exporter.
 func TestOpenTelemetryCollector(t *testing.T) {
+	t.Parallel()
 	program := buildCollector(t)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Error(err) }))
 	for encoding, compression := range map[string]string{"proto": "gzip", "json": "none"} {
 		t.Run("logs "+encoding, func(t *testing.T) {
+			t.Parallel()
 			a, _ := site(t)
 			addr := startCollector(t, program, a, encoding, compression)
 			body := logRecords(t)
@@ -105,6 +108,7 @@ func TestOpenTelemetryCollector(t *testing.T) {
 			}
 		})
 		t.Run("metrics "+encoding, func(t *testing.T) {
+			t.Parallel()
 			a, _ := site(t)
 			addr := startCollector(t, program, a, encoding, compression)
 			bodies := roundsThrough(t, addr)
@@ -194,7 +198,6 @@ func roundsThrough(t *testing.T, addr string) (bodies [][]byte) {
 	defer tee.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Error(err) }))
 	exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpoint(strings.TrimPrefix(tee.URL, "http://")), otlpmetrichttp.WithInsecure())
 	if err != nil {
 		t.Fatal(err)

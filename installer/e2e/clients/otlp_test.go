@@ -114,6 +114,7 @@ func gauge(t *testing.T, a *harness.Agent) {
 }
 
 func TestOpenTelemetryJS(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		encoding string
 		gzip     bool
@@ -123,6 +124,7 @@ func TestOpenTelemetryJS(t *testing.T) {
 			name += " gzip"
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a, _ := site(t)
 			r := harness.Node(t, "otlp.mjs", map[string]any{
 				"encoding": c.encoding, "gzip": c.gzip, "rounds": rounds(), "bounds": bounds,
@@ -136,6 +138,7 @@ func TestOpenTelemetryJS(t *testing.T) {
 	}
 }
 
+// The SDK has one handler of errors for the whole process, so these run by themselves.
 func TestOpenTelemetryGo(t *testing.T) {
 	for name, compression := range map[string]otlpmetrichttp.Compression{"identity": otlpmetrichttp.NoCompression, "gzip": otlpmetrichttp.GzipCompression} {
 		t.Run(name, func(t *testing.T) {

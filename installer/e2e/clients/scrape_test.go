@@ -75,11 +75,13 @@ func prometheusCatalog() []byte {
 }
 
 func TestPromClient(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		open bool
 	}{{"text", false}, {"OpenMetrics", true}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)

@@ -134,6 +134,7 @@ func wait(t *testing.T, a *harness.Agent) {
 func sentAt() time.Time { return time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond) }
 
 func TestSegmentNode(t *testing.T) {
+	t.Parallel()
 	a, _ := site(t)
 	list := calls(sentAt())
 	r := harness.Node(t, "segment.mjs", map[string]any{"host": "http://" + a.Listen, "writeKey": writeKey, "calls": list})
@@ -144,6 +145,7 @@ func TestSegmentNode(t *testing.T) {
 }
 
 func TestSegmentGo(t *testing.T) {
+	t.Parallel()
 	a, _ := site(t)
 	list := calls(sentAt())
 	told := &outcome{}
@@ -167,6 +169,7 @@ func TestSegmentGo(t *testing.T) {
 
 // A client with another key is told so, and nothing of what it sent is kept.
 func TestSegmentNodeWithAWrongKey(t *testing.T) {
+	t.Parallel()
 	a, _ := site(t)
 	r := harness.Node(t, "segment.mjs", map[string]any{"host": "http://" + a.Listen, "writeKey": "another", "calls": calls(sentAt())[:1]})
 	if r.Code == 0 {

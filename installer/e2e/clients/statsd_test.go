@@ -80,6 +80,7 @@ func statsdCalls() (calls []clientCall) {
 }
 
 func TestHotShots(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string]map[string]any{
 		"a line a datagram": {},
 		"buffered":          {"maxBufferSize": 1432},
@@ -87,6 +88,7 @@ func TestHotShots(t *testing.T) {
 		"Datadog's mode":    {"datadog": true, "containerID": "abc123", "cardinality": "low", "includeDatadogTelemetry": false, "maxBufferSize": 600},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			port := freeUDP(t)
 			a := measuring(t, examples.ProductCatalog(), fmt.Sprintf("statsd: 127.0.0.1:%d", port))
 			if r := harness.Node(t, "statsd.mjs", map[string]any{"port": port, "calls": statsdCalls(), "options": options}); r.Code != 0 {
@@ -154,6 +156,7 @@ func checkStatsD(t *testing.T, a *harness.Agent, together uint64) {
 
 // Another StatsD on the same address is no reason to guess: the agent says so and does not start.
 func TestStatsDPortInUse(t *testing.T) {
+	t.Parallel()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +172,7 @@ func TestStatsDPortInUse(t *testing.T) {
 // Without consent nothing of what arrives or could be read is collected: values are counted, the target
 // is not asked.
 func TestNoConsentNoSamples(t *testing.T) {
+	t.Parallel()
 	asked := make(chan struct{}, 100)
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked <- struct{}{} }))
 	defer target.Close()

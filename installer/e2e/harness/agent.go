@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -260,17 +261,40 @@ type Line struct {
 	Closed bool              `json:"closed"`
 }
 
-// Exact is `query --exact`, decoded.
+// Exact is `query --exact` with further flags, decoded. A running agent is asked directly, which is what the
+// command does, without a process for each question.
 func (a *Agent) Exact(measure, grain string, args ...string) []Line {
 	a.tb.Helper()
-	text := a.Must(append([]string{"query", "--measure", measure, "--grain", grain, "--exact", "-o", "json"}, args...)...)
-	var lines []Line
-	for row := range strings.Lines(text) {
-		var l Line
-		if err := json.Unmarshal([]byte(row), &l); err != nil {
-			a.tb.Fatalf("query %s: %v\n%s", measure, err, text)
+	var rows []string
+	if len(args)%2 == 0 && a.cmd != nil {
+		q := control.Query{Measure: measure, Grain: grain, Exact: true}
+		for i := 0; i < len(args); i += 2 {
+			switch args[i] {
+			case "--by":
+				q.By = strings.Split(args[i+1], ",")
+			case "--from":
+				q.From = args[i+1]
+			case "--to":
+				q.To = args[i+1]
+			default:
+				a.tb.Fatalf("query has no %s here", args[i])
+			}
 		}
-		lines = append(lines, l)
+		all, err := a.Site().Query(context.Background(), q)
+		if err != nil {
+			a.tb.Fatalf("query %s: %v", measure, err)
+		}
+		for _, l := range all {
+			rows = append(rows, string(l))
+		}
+	} else {
+		rows = slices.Collect(strings.Lines(a.Must(append([]string{"query", "--measure", measure, "--grain", grain, "--exact", "-o", "json"}, args...)...)))
+	}
+	lines := make([]Line, len(rows))
+	for i, row := range rows {
+		if err := json.Unmarshal([]byte(row), &lines[i]); err != nil {
+			a.tb.Fatalf("query %s: %v\n%s", measure, err, row)
+		}
 	}
 	return lines
 }
