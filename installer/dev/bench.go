@@ -82,13 +82,16 @@ func measure(ctx context.Context, env Env, chosen []Row, stdout, stderr io.Write
 	for i, r := range chosen {
 		fmt.Fprintf(stderr, "%d/%d %s …\n", i+1, len(chosen), r.Name)
 		results[i].Result, results[i].err = r.Run(ctx, env)
-		if results[i].err != nil {
-			code = 1
-		}
 		if ctx.Err() != nil {
 			fmt.Fprintln(stderr, "bench: stopped")
-			return 1
+			chosen, results, code = chosen[:i], results[:i], 1 // what was measured is not lost
+			break
 		}
+		if results[i].err != nil {
+			code = 1
+			continue
+		}
+		fmt.Fprintf(stderr, "    %s %s\n", number(results[i].Figure), r.Unit)
 	}
 	table(stdout, chosen, results)
 	for i, o := range results {

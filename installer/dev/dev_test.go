@@ -178,6 +178,20 @@ func TestTableShowsTargetsAndWhatHasNoFigure(t *testing.T) {
 	}
 }
 
+func TestWhatWasMeasuredIsPrintedWhenSomebodyStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	env := Env{Root: t.TempDir(), Dir: t.TempDir(), Count: 1}
+	var out, complaint bytes.Buffer
+	code := measure(ctx, env, []Row{
+		{Name: "appends", Unit: "s", Run: func(context.Context, Env) (Result, error) { return Result{Figure: 7}, nil }},
+		{Name: "stopped row", Unit: "s", Run: func(ctx context.Context, _ Env) (Result, error) { stop(); return Result{}, ctx.Err() }},
+		{Name: "never", Unit: "s", Run: func(context.Context, Env) (Result, error) { t.Error("it went on"); return Result{}, nil }},
+	}, &out, &complaint)
+	if text := out.String(); code != 1 || !strings.Contains(text, "appends") || strings.Contains(text, "stopped row") || !strings.Contains(complaint.String(), "7 s") {
+		t.Errorf("code %d\n%s%s", code, &out, &complaint)
+	}
+}
+
 func TestSyncRateLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	text, err := syncRate(t.Context(), dir, 20*time.Millisecond)

@@ -78,7 +78,7 @@ func (s *stretcher) next(b []byte) (section, rest []byte) {
 	} else if err := from.(flate.Resetter).Reset(in, nil); err != nil {
 		return nil, nil
 	}
-	defer s.pool.Put(from)
+	defer s.put(from)
 	section = make([]byte, size)
 	if _, err := io.ReadFull(from, section); err != nil {
 		return nil, nil
@@ -87,6 +87,13 @@ func (s *stretcher) next(b []byte) (section, rest []byte) {
 		return nil, nil
 	}
 	return section, b[len(b)-in.Len():] // a flate reader takes no more of a bytes.Reader than its stream
+}
+
+// put keeps a reader for the next section, without the file it read.
+func (s *stretcher) put(from io.ReadCloser) {
+	if r, ok := from.(flate.Resetter); ok && r.Reset(bytes.NewReader(nil), nil) == nil {
+		s.pool.Put(from)
+	}
 }
 
 // Spread is a file of the store, opened, with nothing compressed in it: for those who look whether a name stands
