@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"cmp"
 	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +15,6 @@ import (
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/outbox"
 	"github.com/fieldpost/fieldpost/agent/record"
-	"github.com/fieldpost/fieldpost/protocol/batch"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
 )
@@ -110,9 +107,7 @@ func (a *Agent) Preview(ctx context.Context) (control.Preview, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.Next = a.delivery.next.UTC()
-	byOrigin := map[outbox.Origin][]report.Cell{}
 	a.outbox.Shelved(func(o outbox.Origin, cell report.Cell) bool {
-		byOrigin[o] = append(byOrigin[o], cell)
 		if c := a.catalogs[o.Catalog]; c != nil {
 			if l, ok := a.kept.Line(c, cell); ok {
 				p.Leaves = append(p.Leaves, l)
@@ -120,31 +115,9 @@ func (a *Agent) Preview(ctx context.Context) (control.Preview, error) {
 		}
 		return ctx.Err() == nil
 	})
-	p.Bytes = a.bytes(byOrigin)
+	p.Bytes = a.outbox.Size(a.now())
 	p.Stays = a.kept.Stays()
 	return p, ctx.Err()
-}
-
-// bytes is what freezing the cells would take on the wire.
-func (a *Agent) bytes(cells map[outbox.Origin][]report.Cell) (n int) {
-	var e batch.Encoder
-	for o, cs := range cells {
-		slices.SortFunc(cs, func(x, y report.Cell) int {
-			return cmp.Or(x.Series.Compare(y.Series), cmp.Compare(x.Start, y.Start))
-		})
-		h := batch.Header{Agent: batch.ID(exchange.AgentID(a.id.Key.Public().(ed25519.PublicKey))), Epoch: batch.ID{1}, Seq: 2, Prev: o.Catalog,
-			Catalog: o.Catalog, Consent: o.Consent, Created: a.now().Unix(), Simulated: o.Simulated, Zone: o.Zone, Tzdata: o.Tzdata}
-		for len(cs) > 0 {
-			fit := max(e.Fit(cs, batch.MaxWire), 1)
-			wire, err := e.Freeze(h, cs[:fit], a.id.Key)
-			if err != nil {
-				break
-			}
-			n += len(wire)
-			cs = cs[fit:]
-		}
-	}
-	return n
 }
 
 // Ledger is what left, newest first.
