@@ -50,12 +50,12 @@ func TestCatalogsParseAndShowEveryKind(t *testing.T) {
 }
 
 // TestCatalogsHaveNothingToMend: who copies an example should not copy a fault. That sums about
-// people stay at the site is known.
+// people stay at the site or leave as bands is known.
 func TestCatalogsHaveNothingToMend(t *testing.T) {
 	before := time.Date(2027, 12, 31, 0, 0, 0, 0, time.UTC)
 	for name, raw := range map[string][]byte{"forge": ForgeCatalog(), "product": ProductCatalog()} {
 		for _, f := range lint.CheckAt(parse(t, raw), before) {
-			if f.Code != "sum_stays" {
+			if f.Code != "sum_stays" && f.Code != "sum_told" {
 				t.Errorf("%s: %s", name, f)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
+	"github.com/fieldpost/fieldpost/protocol/catalog/lint"
 )
 
 func measureNo(t *testing.T, p *Plan, id string) int {
@@ -43,10 +44,17 @@ func TestSumsAreApart(t *testing.T) {
 		"other sums":      {people + "id: s, kind: transitions, steps: [{id: x, event: a}, {id: y, event: b}]", map[string]Reason{"s": Sums}},
 	} {
 		p := tinyPlan(t, x.measures)
+		said := map[string]bool{} // the author of the catalog is told the same
+		for _, f := range lint.Check(p.cat) {
+			said[f.Measure] = said[f.Measure] || f.Code == "sum_told"
+		}
 		for id, want := range x.want {
 			s, why := p.Sum(measureNo(t, p, id))
 			if why != want {
 				t.Errorf("%s: %s: %q, want %q", name, id, why, want)
+			}
+			if said[id] != (why == "") {
+				t.Errorf("%s: %s: %q, lint says %v", name, id, why, said[id])
 			}
 			if why == "" && (s.Least < leastEvents || p.cat.Measures[s.Users].Kind != catalog.ActiveUsers) {
 				t.Errorf("%s: %s: %+v", name, id, s)

@@ -35,8 +35,9 @@
 // # Notes: worth knowing
 //
 //	no_expiry         the measure is never asked again
-//	sum_stays         at the level aggregate sums about people stay at the site; only counts of
-//	                  people are told
+//	sum_stays         at the level aggregate this sum about people stays at the site, and why
+//	sum_told          the total of a count about people leaves as a band, with noise at the level
+//	                  strict where it has a cap
 //	uses_of_one       adopted takes two days, and so two uses
 //
 // What leaves is the gate's to decide, with or without this package; it follows the same rules
@@ -95,6 +96,7 @@ func Check(c *catalog.Catalog) []Finding { return CheckAt(c, time.Now()) }
 func CheckAt(c *catalog.Catalog, today time.Time) []Finding {
 	k := &checker{c: c, at: read(c.Raw), today: today.Format(time.DateOnly)}
 	k.people()
+	k.sums()
 	for i := range c.Measures {
 		m := &c.Measures[i]
 		k.use(m)

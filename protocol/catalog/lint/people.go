@@ -212,8 +212,8 @@ func (k *checker) stays(m *catalog.Measure) {
 		k.say(Warning, "split_stays", m, []string{"split"}, "", "a split by a property (%s) is kept at the site; only one by a trait leaves", m.Split)
 	}
 	switch m.Kind {
-	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:
-		k.say(Note, "sum_stays", m, []string{"kind"}, "active_users of the same events", "at the level aggregate sums about people stay at the site; only counts of people are told")
+	case catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:
+		k.say(Note, "sum_stays", m, []string{"kind"}, "active_users of the same events", "at the level aggregate sums of this kind about people stay at the site")
 	}
 }
 

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fieldpost/fieldpost/protocol/catalog"
@@ -25,18 +26,24 @@ type Question struct {
 
 // Questions are the questions the catalog answers, in the order of the file.
 func Questions(c *catalog.Catalog) []Question {
+	k := &checker{c: c, at: read(c.Raw)}
+	k.people()
+	k.sums()
 	out := make([]Question, len(c.Measures))
 	for i := range c.Measures {
 		m := &c.Measures[i]
-		out[i] = Question{Question: m.Question, Measure: m.ID, Kind: m.Kind, Subject: m.Subject, Answer: answer(c, m), Leaves: leaves(m),
+		out[i] = Question{Question: m.Question, Measure: m.ID, Kind: m.Kind, Subject: m.Subject, Answer: answer(c, m), Leaves: k.leavesAt(m),
 			Category: m.Category, Purpose: m.Purpose, Owner: m.Owner, ConsumedIn: m.ConsumedIn}
 	}
 	return out
 }
 
-func leaves(m *catalog.Measure) string {
-	if m.Subject != catalog.Person {
+func (k *checker) leavesAt(m *catalog.Measure) string {
+	switch {
+	case m.Subject != catalog.Person:
 		return m.Leaves.String()
+	case slices.ContainsFunc(k.found, func(f Finding) bool { return f.Code == "sum_told" && f.Measure == m.ID }):
+		return m.LeavesAt().String()
 	}
 	switch m.Kind {
 	case catalog.Count, catalog.Distribution, catalog.Transitions, catalog.Sufficient, catalog.SLO:
