@@ -26,7 +26,7 @@ const silentAfter = 24 * time.Hour
 
 // Status is health in one look.
 func (a *Agent) Status(context.Context) (control.Status, error) {
-	s := control.Status{Version: a.cfg.Version, Running: a.running.Load(), Simulated: a.cfg.Simulated, Now: a.now().UTC(), Zone: a.zone.String(),
+	s := control.Status{Version: a.cfg.Version, Running: a.running.Load(), Simulated: a.cfg.Simulated, Now: a.now().UTC(), Zone: a.zone.String(), Sealed: a.vault.Sealed(),
 		Warnings: []control.Warning{}, Checks: []control.Check{}, Levels: []exchange.Decision{}}
 	if e := a.id.Enrolment; e != nil {
 		s.Agent, s.Account, s.Installation, s.Environment, s.Collector = e.Agent, e.Account, e.Installation, e.Environment, e.URL

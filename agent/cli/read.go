@@ -87,7 +87,7 @@ func humanStatus(w io.Writer, s control.Status) {
 		row("Next", "%s, %s figures wait", when(d.Next), thousands(uint64(d.Waiting)))
 	}
 	if !s.Simulated {
-		row("Journal", "%s of %s MiB", fmt.Sprintf("%.1f", float64(s.Journal.Bytes)/(1<<20)), thousands(uint64(s.Journal.Limit>>20)))
+		row("Journal", "%s of %s MiB%s", fmt.Sprintf("%.1f", float64(s.Journal.Bytes)/(1<<20)), thousands(uint64(s.Journal.Limit>>20)), map[bool]string{true: ", encrypted"}[s.Sealed])
 	}
 	for _, c := range s.Checks {
 		up := "up"

@@ -90,7 +90,7 @@ func (f *fakeSite) Status(context.Context) (control.Status, error) {
 		Delivery: control.Delivery{Waiting: 212, Frozen: 44, Acknowledged: 42, Outbox: 1, Quarantined: 1, Withdrawn: 6, CheckIn: f.now.Add(-14 * time.Minute), Acked: f.now.Add(-2 * time.Hour), Next: f.now.Add(11 * time.Hour)},
 		Events:   control.Counts{Received: 184213, Reasons: map[string]uint64{"measured": 183001, "duplicate": 900, "late": 12, "unknown_event": 300}},
 		Samples:  control.Counts{Received: 1204000, Reasons: map[string]uint64{"measured": 1204000}},
-		Journal:  control.Journal{Records: 90211, Bytes: 41 << 20, Limit: 1 << 30}, Late: map[string]uint64{"requests": 4}, Skewed: 2, Back: 1}
+		Journal:  control.Journal{Records: 90211, Bytes: 41 << 20, Limit: 1 << 30}, Late: map[string]uint64{"requests": 4}, Skewed: 2, Back: 1, Sealed: true}
 	if f.empty {
 		s.Collector, s.Account, s.Installation, s.Catalog, s.Levels, s.Warnings, s.Checks, s.Delivery, s.Events, s.Samples, s.Request = "", "", "", "", nil, nil, nil, control.Delivery{}, control.Counts{}, control.Counts{}, false
 	}

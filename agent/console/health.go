@@ -48,15 +48,12 @@ func (c *Console) healthFacts(q *request) m.Node {
 		say.Fact("Journal", m.Text(journal), m.Text(room)))
 }
 
-// sealed says whether what is kept about people lies encrypted on disk. An agent without its key does not start, so
-// one that answers has it.
+// sealed says whether what is kept about people lies encrypted on disk.
 func sealed(s control.Status) string {
-	for _, w := range s.Warnings {
-		if w.Code == "state_not_sealed" {
-			return ", not all of it encrypted"
-		}
+	if s.Sealed {
+		return ", encrypted by the site key"
 	}
-	return ", encrypted; the site key is present"
+	return ", not all of it encrypted"
 }
 
 // agreed is the widest level in force, in a word.

@@ -43,16 +43,16 @@ func TestDoorsAndTheSealAreOnTheHealthPage(t *testing.T) {
 	site := newFakeSite()
 	r := start(t, site).login()
 	_, page := r.get("/")
-	contains(t, page, "StatsD", "4,990", "127.0.0.1:8125", "Metrics read", "311 samples", "The answer is HTML.", "not asked", "encrypted; the site key is present")
+	contains(t, page, "StatsD", "4,990", "127.0.0.1:8125", "Metrics read", "311 samples", "The answer is HTML.", "not asked", "encrypted by the site key")
 	site.mu.Lock()
 	site.status = func(s *control.Status) {
 		s.StatsD.Lost++
-		s.Warnings = []control.Warning{{Code: "state_not_sealed", Cause: "c", Remedy: "r"}}
+		s.Sealed = false
 	}
 	site.mu.Unlock()
 	_, page = r.get("/")
 	contains(t, page, "does not add up", "not all of it encrypted")
-	if strings.Contains(page, "encrypted; the site key") {
+	if strings.Contains(page, "encrypted by the site key") {
 		t.Error("what is not sealed is called encrypted")
 	}
 }

@@ -169,6 +169,7 @@ type Status struct {
 	Events   Counts              `json:"events"`
 	Samples  Counts              `json:"samples"`
 	Journal  Journal             `json:"journal"`
+	Sealed   bool                `json:"sealed"` // all that is kept about people lies encrypted on disk, by the site key
 	Late     map[string]uint64   `json:"late_by_measure,omitempty"`
 	Skewed   uint64              `json:"skewed"`
 	Back     uint64              `json:"clock_back"`
