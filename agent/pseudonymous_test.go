@@ -435,10 +435,19 @@ func TestNonInterferenceTheSameBatchesLeave(t *testing.T) {
 		}
 	}
 	a = opened(t, allowed)
-	defer a.Close()
 	out, err := a.Persons(t.Context(), control.PersonsOrder{Do: control.ExportRows})
 	if err != nil || bytes.Count(out.File, []byte("\n")) < 30 {
 		t.Errorf("nothing was kept beside: %v", err)
+	}
+	closed(t, a)
+	// The program without the tag drops it all.
+	if out, err := exec.Command(bin, "preview", "--state", allowed.Settings.State).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	a = opened(t, allowed)
+	defer a.Close()
+	if out, err = a.Persons(t.Context(), control.PersonsOrder{Do: control.ShowPersons}); err != nil || out.Rows.Allowed || len(out.Rows.Blocks) > 0 {
+		t.Errorf("the program without the tag kept %+v %v", out.Rows, err)
 	}
 }
 
