@@ -276,6 +276,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.cfg.Simulated {
 		return refuse("state_simulated", "this state is fed by replays on a virtual clock", "use another --state for a real agent", 2)
 	}
+	if err := a.rezone(ctx); err != nil {
+		return err
+	}
 	listeners, err := a.listen()
 	if err != nil {
 		return err

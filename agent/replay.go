@@ -66,6 +66,11 @@ func (a *Agent) Replay(ctx context.Context, o ReplayOptions) (ReplayResult, erro
 		y, m, d := o.Until.Date()
 		c.End = report.Midnight(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix()/86400, a.zone).UnixNano()
 	}
+	if a.virtualNS.Load() != 0 { // it goes on
+		if err := a.rezone(ctx); err != nil {
+			return ReplayResult{}, err
+		}
+	}
 	if err := replay.Run(ctx, c); err != nil {
 		return r.result(), err
 	}

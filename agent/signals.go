@@ -28,7 +28,7 @@ func (a *Agent) sayChanges(now int64) {
 		cells := d.Statement.Cells(c, d.Measure, report.Block4w)
 		a.kept.Add(egress.Window{Catalog: c, Measure: d.Measure, Grain: report.Block4w, Start: d.Statement.Start}, egress.Stated(cells, d.Leaves), d.Leaves)
 		if d.Leaves {
-			a.outbox.Put(outbox.Origin{Catalog: c.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, cells)
+			a.outbox.Put(outbox.Origin{Catalog: c.Hash, Consent: a.delivery.consent, Zone: a.store.Fold().Calendar().Zone(now).String(), Simulated: a.cfg.Simulated}, cells)
 		}
 	}
 }

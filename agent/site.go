@@ -13,6 +13,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/egress"
 	"github.com/fieldpost/fieldpost/agent/intake"
+	"github.com/fieldpost/fieldpost/agent/ledger"
 	"github.com/fieldpost/fieldpost/agent/measure"
 	"github.com/fieldpost/fieldpost/agent/measure/history"
 	"github.com/fieldpost/fieldpost/agent/outbox"
@@ -20,6 +21,7 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/durable"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
+	"github.com/fieldpost/fieldpost/protocol/report"
 )
 
 // checkpointEvery bounds what a start reads again: at 50,000 events a second, a minute is 3 million
@@ -203,7 +205,26 @@ func (a *Agent) closed(w *measure.Window) {
 	if !leave {
 		return
 	}
-	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zone.String(), Simulated: a.cfg.Simulated}, egress.Cells(cells))
+	a.outbox.Put(outbox.Origin{Catalog: w.Catalog.Hash, Consent: a.delivery.consent, Zone: a.zoneOf(w).String(), Simulated: a.cfg.Simulated}, egress.Cells(cells))
+}
+
+// zoneOf is the zone in which a window was counted. mu is held.
+func (a *Agent) zoneOf(w *measure.Window) *time.Location {
+	c, begin := a.store.Fold().Calendar(), w.Start*1e9
+	if w.Grain != report.Change {
+		begin, _ = c.Span(w.Grain, w.Start)
+	}
+	return c.Zone(begin)
+}
+
+// rezone tells the fold of a zone that was set since it was told last; it takes effect with the next month. Commands that
+// only open the state leave it: their setting may not be the agent's.
+func (a *Agent) rezone(ctx context.Context) error {
+	if name := a.zone.String(); a.store.Fold().Calendar().Newest().String() != name {
+		a.log.Info("days are counted in another time zone from next month on", "zone", name)
+		return errors.Join(a.journalControl(ctx, record.Zone, []byte(name), nil), a.record(ctx, ledger.Note, "the time zone is "+name+" from next month on"))
+	}
+	return nil
 }
 
 // catchUp applies what the journal holds beyond the fold.

@@ -88,10 +88,7 @@ func (h dueHeap) Less(i, j int) bool {
 }
 func (h dueHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 func (h *dueHeap) Push(x any)   { *h = append(*h, x.(due)) }
-func (h *dueHeap) Pop() any {
-	*h = (*h)[:len(*h)-1]
-	return nil // who pops has looked at the first
-}
+func (h *dueHeap) Pop() any     { *h = (*h)[:len(*h)-1]; return nil } // who pops has looked at the first
 
 // New returns an empty fold.
 func New(cfg Config) *Fold {
@@ -122,6 +119,9 @@ func (f *Fold) catalog(prefix [8]byte) *catalog.Catalog {
 }
 
 func prefixOf(c *catalog.Catalog) [8]byte { return [8]byte(c.Hash[:8]) }
+
+// Calendar is how days are counted. Not to be changed.
+func (f *Fold) Calendar() *calendar.Calendar { return f.w.Cal }
 
 // Position is the number of the last record applied.
 func (f *Fold) Position() uint64 { return f.position }

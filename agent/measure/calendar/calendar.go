@@ -53,6 +53,20 @@ func (c *Calendar) Change(zone *time.Location, now int64) {
 	c.days, c.begins = [64]daySpan{}, [256]dayBegin{}
 }
 
+// Zone is the zone in which days are counted at a moment.
+func (c *Calendar) Zone(ns int64) *time.Location {
+	zone := c.periods[0].zone
+	for _, p := range c.periods[1:] {
+		if ns >= p.from {
+			zone = p.zone
+		}
+	}
+	return zone
+}
+
+// Newest is the zone of the last Change; it may not be in force yet.
+func (c *Calendar) Newest() *time.Location { return c.periods[len(c.periods)-1].zone }
+
 // Day is the civil day of a moment.
 func (c *Calendar) Day(ns int64) int64 {
 	s := &c.days[uint64(FloorDiv(ns, int64(24*time.Hour)))%64]
