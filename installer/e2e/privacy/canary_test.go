@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fieldpost/fieldpost/agent/measure/history"
@@ -21,15 +22,20 @@ import (
 
 // canaries are marked words, one for each place of an input, in letters that no encoding but base64
 // and hex changes.
-type canaries struct{ words map[string]string }
+type canaries struct {
+	mu    sync.Mutex // guards words: scraped targets answer while the test goes on
+	words map[string]string
+}
 
-func newCanaries() *canaries { return &canaries{map[string]string{}} }
+func newCanaries() *canaries { return &canaries{words: map[string]string{}} }
 
 // mark begins every canary: long enough that each of its forms is told from chance.
 const mark = "cqxcanary"
 
 // in is the canary of a place.
 func (c *canaries) in(place string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if w, ok := c.words[place]; ok {
 		return w
 	}
@@ -77,6 +83,8 @@ var whole = regexp.MustCompile(mark + "[a-z]*n[0-9]+xqc")
 
 // seen are the places whose canaries are in low, in any form.
 func (c *canaries) seen(low []byte) map[string]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	out := map[string]bool{}
 	plain, encoded := forms(mark)[:1], forms(mark)[1:]
 	if bytes.Contains(low, plain[0]) {

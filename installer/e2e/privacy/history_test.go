@@ -46,7 +46,7 @@ type site struct {
 
 func drawSite(r *rapid.T) site {
 	level := rapid.SampledFrom([]string{"off", "local", "strict", "aggregate", "totals"})
-	s := site{
+	return site{
 		seed: rapid.Uint64().Draw(r, "seed"), users: rapid.IntRange(1, 60).Draw(r, "users"), weeks: rapid.IntRange(2, 18).Draw(r, "weeks"),
 		activity: rapid.SampledFrom([]float64{0.03, 0.1, 0.3}).Draw(r, "activity"),
 		measures: rapid.SliceOfN(rapid.Bool(), 34, 34).Draw(r, "measures"), traffic: rapid.Bool().Draw(r, "traffic"),
@@ -55,10 +55,6 @@ func drawSite(r *rapid.T) site {
 		pool:   rapid.SampledFrom([]string{"off", "strict"}).Draw(r, "pool"),
 		pooled: rapid.SampledFrom([][]string{nil, {"people", "kept"}, {"flow", "activation"}, {"features", "kept"}, {"flow"}}).Draw(r, "pooled"),
 	}
-	if s.usage == "local" { // what leaves for the pool alone goes to the real collector, in TestSubset_PoolAlone
-		s.pool = "off"
-	}
-	return s
 }
 
 // catalog is the product's with a part of its measures. Three always stay, so that there is
@@ -87,6 +83,15 @@ func (s site) catalog() []byte {
 		out += "\n  - id: " + p
 	}
 	return []byte(out)
+}
+
+// without leaves the measures from the first to before the last out.
+func without(first, last int) []bool {
+	out := make([]bool, last)
+	for i := first; i < last; i++ {
+		out[i] = true
+	}
+	return out
 }
 
 var begin = time.Date(2024, 1, 22, 0, 0, 0, 0, time.UTC) // the first Monday of a block of 12 weeks

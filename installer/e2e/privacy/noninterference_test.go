@@ -67,10 +67,11 @@ func TestNonInterference(t *testing.T) { // not in parallel: the noise comes fro
 		{seed: 31, users: 60, weeks: 29, activity: 0.05, usage: "aggregate", sla: "aggregate", inv: "aggregate", people: 70, pool: "strict", pooled: []string{"people", "activation"}},
 		{seed: 32, users: 52, weeks: 29, activity: 0.03, usage: "strict", sla: "off", inv: "off", people: 60, pool: "strict", pooled: []string{"flow", "features"}},
 		{seed: 33, users: 20, weeks: 9, activity: 0.2, usage: "totals", sla: "aggregate", inv: "totals", traffic: true, pool: "off"},
+		{seed: 34, users: 7, weeks: 13, activity: 0.2, usage: "local", sla: "off", inv: "off", pool: "strict", pooled: []string{"people"}},
 	} {
 		interfere(t, t, s, seen)
 	}
-	histories := 3
+	histories := 4
 	rapid.Check(t, func(r *rapid.T) { interfere(t, r, drawSite(r), seen); histories++ })
 	c, err := catalog.Parse(site{}.catalog())
 	if err != nil {

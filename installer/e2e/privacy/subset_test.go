@@ -32,6 +32,9 @@ func TestSubset(t *testing.T) {
 		{seed: 22, users: 80, weeks: 29, activity: 0.05, usage: "aggregate", sla: "off", inv: "off", people: 90, pool: "off"},
 		{seed: 23, users: 14, weeks: 18, activity: 0.2, usage: "totals", sla: "aggregate", inv: "aggregate", traffic: true, pool: "strict", early: true},
 		{seed: 24, users: 52, weeks: 18, activity: 0.1, usage: "strict", sla: "local", inv: "totals", people: 60, pool: "strict", early: true, pooled: []string{"people", "flow"}},
+		// Shares of the group are the last template that is tried, and rare: 9 of 49,305 figures about people of 95 made-up sites of 9
+		// to 80 people, 17 of 51,900 of 101 others. Of 60 histories like this one, one held one.
+		{seed: 510, users: 72, weeks: 29, activity: 0.03, usage: "aggregate", sla: "off", inv: "off", people: 72, pool: "off", measures: without(6, 34)},
 	} {
 		subset(t, t, s, nil, seen)
 	}
@@ -39,7 +42,7 @@ func TestSubset(t *testing.T) {
 		s, later := drawSite(r), rapid.SliceOfN(rapid.Custom(drawSite), 0, 3).Draw(r, "later decisions")
 		subset(t, r, s, later, seen)
 	})
-	must := []string{"machine exact", "traffic exact", "person exact", "person band", "person implied", "person noised", "person suppressed",
+	must := []string{"machine exact", "traffic exact", "person exact", "person band", "person share", "person implied", "person noised", "person suppressed",
 		"totals exact", "12w band", "12w noised", "pooled noised"}
 	for _, k := range catalog.Kinds() {
 		must = append(must, "kind "+string(k))
