@@ -105,6 +105,9 @@ func windows(g report.Grain, first int64, t time.Time, zone *time.Location) int6
 		return (running - first) / 28
 	case report.Block12w:
 		return (running - first) / 84
+	case report.Rolling28: // they leave for a block's last day only
+		end := report.CivilStart(report.Block4w, first) + 27
+		return max(0, (running-1-end+28)/28)
 	case report.Month:
 		a, b := time.Unix(first*86400, 0).UTC(), time.Unix(running*86400, 0).UTC()
 		return int64((b.Year()-a.Year())*12 + int(b.Month()) - int(a.Month()))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,7 +165,7 @@ func backlog(t *testing.T, s Store) {
 	ok(t, s.CheckedIn(ctx, store.CheckIn{Agent: a.ID, At: epoch0, Clock: epoch0, Statement: signed, Parsed: &st}))
 	due := func(now time.Time) store.Backlog {
 		t.Helper()
-		l := must[[]store.Backlog](t)(s.Backlog(ctx, "acme", "eu", now))
+		l := slices.DeleteFunc(must[[]store.Backlog](t)(s.Backlog(ctx, "acme", "eu", now)), func(b store.Backlog) bool { return b.Grain == report.Rolling28 })
 		switch len(l) {
 		case 0:
 			return store.Backlog{}
@@ -183,6 +184,22 @@ func backlog(t *testing.T, s Store) {
 	}
 	if b := due(first.AddDate(0, 0, 31+28)); b.Due != 2 || b.Missing != 2 {
 		t.Fatalf("%+v", b)
+	}
+	// 28 days leave for a block's last day: one in four weeks is due, not one a day.
+	days := *people(report.Rolling28, nil)
+	days.Hash = must[*catalog.Catalog](t)(catalog.Parse([]byte(backlogCatalog))).Measures[0].HashString()
+	last := first.Unix()/86400 + 27
+	apply(t, s, a.batch(exact(&days, last, 12), exact(&days, last+28, 12)))
+	for n, want := range []int64{0, 1, 2, 3} {
+		l := must[[]store.Backlog](t)(s.Backlog(ctx, "acme", "eu", first.AddDate(0, 0, 28*n+4)))
+		for _, b := range l {
+			if b.Grain == report.Rolling28 && (b.Due != want || b.Missing != max(0, want-2)) {
+				t.Fatalf("after %d blocks: %+v", n, b)
+			}
+		}
+		if n > 0 && !slices.ContainsFunc(l, func(b store.Backlog) bool { return b.Grain == report.Rolling28 }) {
+			t.Fatalf("after %d blocks no 28 days are due: %+v", n, l)
+		}
 	}
 	// One of several counts of people is told by week as well: weeks are due once one has come, and a
 	// site that tells blocks alone has no weeks missing.
