@@ -97,8 +97,7 @@ func (f *Fold) emit(r *run.Run, d due, cells []report.Cell, zero bool) {
 		return // it ended before anybody measured
 	}
 	if f.cfg.Closed != nil {
-		f.cfg.Closed(&Window{Catalog: r.Cat, Measure: r.Mi, Grain: d.grain, Start: d.start, Closed: d.at, Cells: slices.Clone(cells),
-			Sum: sums.Of(&f.w, r, d.grain, d.start)})
+		f.cfg.Closed(&Window{Catalog: r.Cat, Measure: r.Mi, Grain: d.grain, Start: d.start, Closed: d.at, Cells: slices.Clone(cells), Sum: sums.Of(&f.w, r, d.grain, d.start)})
 	}
 }
 

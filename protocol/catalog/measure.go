@@ -30,11 +30,11 @@ func (p *parser) measure(n *yaml.Node, i int) {
 			}
 		}
 	}
-	r.have = p.Object(n, r.path, slices.Concat(commonKeys(), kindOnlyKeys(), names(refused(), func(w [2]string) string { return w[0] }))...)
+	r.have = p.Object(n, r.path, slices.Concat(strict.CommonKeys(), strict.KindOnlyKeys(), names(strict.Refused(), func(w [2]string) string { return w[0] }))...)
 	if n.Kind != yaml.MappingNode {
 		return
 	}
-	for _, w := range refused() {
+	for _, w := range strict.Refused() {
 		if v := r.have[w[0]]; v != nil {
 			r.Fail(v, r.path+"."+w[0], strict.CodeUnknownKey, w[1], "a measure has no key %q", w[0])
 		}
@@ -101,29 +101,6 @@ func (r *reader) about() {
 	}
 }
 
-// commonKeys are those that every measure has or may have.
-func commonKeys() []string {
-	return []string{"id", "kind", "subject", "leaves", "category", "question", "purpose", "owner", "consumed_in", "retention", "expires", "pool", "epsilon"}
-}
-
-// kindOnlyKeys are those that depend on the kind.
-func kindOnlyKeys() []string {
-	return []string{"events", "metric", "probe", "property", "from", "values", "valid", "good", "target", "window", "min_valid", "by", "where", "where_user",
-		"steps", "entry", "correlate", "split", "before", "features", "eligible", "uses", "purchased", "assigned", "arm", "x", "y", "of", "cap"}
-}
-
-// refused are keys that people expect and that there cannot be, each with what to do instead.
-func refused() [][2]string {
-	const floor = "leave it out: the smallest groups that are told of are the same for every measure, and only the customer may raise them"
-	return [][2]string{
-		{"bands", "leave it out: the bands are the same for every measure, so that sites can be compared (1h 24h 3d 7d 30d)"},
-		{"thresholds", floor},
-		{"threshold", floor},
-		{"min_count", floor},
-		{"grains", "leaves: 4w; all grains are kept at the site"},
-	}
-}
-
 // kindKeys are the keys a kind needs and those it may have, beyond the ones all have.
 func kindKeys(k Kind) (needs, may []string) {
 	switch k {
@@ -177,10 +154,10 @@ func (r *reader) kind() bool {
 	needs, may := kindKeys(r.m.Kind)
 	for _, k := range needs {
 		if r.have[k] == nil {
-			r.Fail(r.n, r.path, strict.CodeMissingKey, example(k), "the kind %s needs the key %q", s, k)
+			r.Fail(r.n, r.path, strict.CodeMissingKey, strict.Example(k), "the kind %s needs the key %q", s, k)
 		}
 	}
-	for _, k := range kindOnlyKeys() {
+	for _, k := range strict.KindOnlyKeys() {
 		if v := r.have[k]; v != nil && !slices.Contains(needs, k) && !slices.Contains(may, k) {
 			r.Fail(v, r.path+"."+k, strict.CodeKeyNotForKind, instead(r.m.Kind, k), "the kind %s has no %q", s, k)
 			delete(r.have, k)
@@ -354,9 +331,7 @@ func (r *reader) agreeAmong(events []string, n *yaml.Node, at, name string) {
 	}
 }
 
-func (r *reader) eventIDs() []string {
-	return names(r.cat.Events, func(e Event) string { return e.ID })
-}
+func (r *reader) eventIDs() []string { return names(r.cat.Events, func(e Event) string { return e.ID }) }
 
 func names[T any](xs []T, of func(T) string) []string {
 	out := make([]string, len(xs))
@@ -366,13 +341,9 @@ func names[T any](xs []T, of func(T) string) []string {
 	return out
 }
 
-func propertyNames(ps []Property) []string {
-	return names(ps, func(p Property) string { return p.Name })
-}
+func propertyNames(ps []Property) []string { return names(ps, func(p Property) string { return p.Name }) }
 
-func joinKinds(ks []Kind) string {
-	return strings.Join(names(ks, func(k Kind) string { return string(k) }), " or ")
-}
+func joinKinds(ks []Kind) string { return strings.Join(names(ks, func(k Kind) string { return string(k) }), " or ") }
 
 // list writes words for a sentence.
 func list(words []string) string { return strings.Join(words, ", ") }

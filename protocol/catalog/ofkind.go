@@ -324,23 +324,6 @@ func alwaysPeople(k Kind) bool {
 	return false
 }
 
-// example shows what a missing key looks like, where its name does not say it.
-func example(key string) string {
-	switch key {
-	case "window":
-		return "window: 14d"
-	case "steps":
-		return "steps: [{id: first, event: EVENT}, {id: second, event: EVENT}]"
-	case "features":
-		return "features: {reports: {events: [EVENT]}}"
-	case "of":
-		return "of: the id of another measure"
-	case "arm":
-		return "arm: the property or trait that tells the arms of the experiment apart"
-	}
-	return ""
-}
-
 // instead says what to do about a key that the kind does not have.
 func instead(k Kind, key string) string {
 	own := map[Kind]string{Stickiness: "days", Retention: "week since", Funnel: "step and band", Adoption: "feature", Transitions: "from and to", Sufficient: "arm"}[k]
