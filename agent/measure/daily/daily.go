@@ -9,7 +9,7 @@
 // # States
 //
 // A day is open while events for it may come: maps and bitmaps that grow. Sealed it is bytes, a quarter of the
-// memory, which windows read as they lie; on disk these are columns, half as large again (shrink), written
+// memory, which windows read as they lie; on disk these are columns, half the size of that (shrink), written
 // once. Adding to a sealed day opens it again. When no window needs the day by itself, it is retired: added to
 // what is kept of the long windows (months, blocks) that hold it, and dropped.
 //
