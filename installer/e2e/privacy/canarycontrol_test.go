@@ -77,21 +77,8 @@ func TestCanary_EachPlaceIsSeen(t *testing.T) {
 			}
 		},
 		"the journal": func(w *witness) {
-			dir := filepath.Join(t.TempDir(), "journal")
-			records := key.Records("journal")
-			log, err := durable.Open(dir, durable.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			before, after := records.Room()
-			frame := append(append(make([]byte, before), leak...), make([]byte, after)...)
-			records.Seal(log.Next(), frame)
-			if _, err := log.Append(t.Context(), frame); err != nil {
-				t.Fatal(err)
-			}
-			if err := log.Close(); err != nil {
-				t.Fatal(err)
-			}
+			dir, records := filepath.Join(t.TempDir(), "journal"), key.Records("journal")
+			journaled(t, dir, records, leak)
 			c.journal(w, dir, records)
 		},
 		"a batch": func(w *witness) {
@@ -132,6 +119,24 @@ func appended(t *testing.T, path string, b []byte) {
 		err = f.Close()
 	}
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// journaled seals b as a record of a new journal.
+func journaled(t *testing.T, dir string, records *vault.Records, b []byte) {
+	t.Helper()
+	log, err := durable.Open(dir, durable.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := records.Room()
+	frame := append(append(make([]byte, before), b...), make([]byte, after)...)
+	records.Seal(log.Next(), frame)
+	if _, err := log.Append(t.Context(), frame); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
