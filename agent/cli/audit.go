@@ -18,6 +18,9 @@ more narrowly than: what was public before, exactly with 5 people or more (site 
 outside, or an interval of at least 5 values. Exit code 1 if one is.`,
 		Example: "  fieldpost-agent audit\n  fieldpost-agent audit --most 100 -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if o.Most < 1 {
+				return &control.Error{Code: "usage", Message: "--most is a number from 1", Hint: "fieldpost-agent audit --most 100", Exit: 2}
+			}
 			site, done, err := a.open(c)
 			if err != nil {
 				return err

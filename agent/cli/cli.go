@@ -163,7 +163,13 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 			}
 		}
 		if err := check(c, given); err != nil {
-			return &control.Error{Code: "usage", Message: err.Error(), Hint: c.CommandPath() + " --help", Exit: 2}
+			message := err.Error() // of a group of commands it names the one that is unknown
+			if _, takes, _ := strings.Cut(c.Use, " "); takes != "" {
+				message = c.CommandPath() + " takes " + takes
+			} else if !c.HasSubCommands() {
+				message = fmt.Sprintf("%s takes nothing like %q", c.CommandPath(), given[0])
+			}
+			return &control.Error{Code: "usage", Message: message, Hint: c.CommandPath() + " --help", Exit: 2}
 		}
 		return nil
 	}

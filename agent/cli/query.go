@@ -32,6 +32,9 @@ With --file many questions are answered at once, in their order; the file has on
 			if by != "" {
 				q.By = strings.Split(by, ",")
 			}
+			if file == "" && (q.Measure == "" || q.Grain == "") {
+				return &control.Error{Code: "usage", Message: "a question names its measure and its grain", Hint: "query --measure ID --grain week; fieldpost-agent catalog lists the measures", Exit: 2}
+			}
 			questions := []control.Query{q}
 			if file != "" {
 				var err error

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -169,6 +170,10 @@ func (a *app) ledgerCmd() *cobra.Command {
 	c := &cobra.Command{Use: "ledger", Short: "Everything that ever left, byte for byte", Args: args(cobra.NoArgs),
 		Example: "  fieldpost-agent ledger\n  fieldpost-agent ledger --figures --kind batch -o json\n  fieldpost-agent ledger --verify",
 		RunE: func(c *cobra.Command, _ []string) error {
+			kinds := []string{"batch", "check_in", "consent", "exact", "quarantined", "forgotten", "wiped", "trim", "note"}
+			if q.Kind != "" && !slices.Contains(kinds, q.Kind) {
+				return &control.Error{Code: "usage", Message: fmt.Sprintf("the ledger has no kind %q", q.Kind), Hint: "--kind " + strings.Join(kinds, ", "), Exit: 2}
+			}
 			site, done, err := a.open(c)
 			if err != nil {
 				return err
@@ -198,7 +203,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 			return nil
 		}}
 	f := c.Flags()
-	f.StringVar(&q.Kind, "kind", "", "batch, check_in, consent, exact, quarantined, forgotten, wiped or note")
+	f.StringVar(&q.Kind, "kind", "", "batch, check_in, consent, exact, quarantined, forgotten, wiped, trim or note")
 	f.IntVar(&q.Limit, "limit", 50, "how many entries, newest first")
 	f.BoolVar(&q.Figures, "figures", false, "with each batch its figures and its bytes")
 	f.BoolVar(&q.Verify, "verify", false, "check the whole chain")
