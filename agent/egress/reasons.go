@@ -6,6 +6,7 @@ import (
 
 	"github.com/fieldpost/fieldpost/agent/egress/audit"
 	"github.com/fieldpost/fieldpost/agent/egress/relate"
+	"github.com/fieldpost/fieldpost/agent/egress/sums"
 )
 
 // Reason is why a figure is suppressed or does not leave. It stays at the site.
@@ -29,11 +30,11 @@ const (
 	OneRole              = Reason(relate.NoBreakdown) // only one role is left after merging
 	SumOfEvents          = Reason(relate.Sums)        // a sum over what people did
 	StaysByKind          = Reason(relate.NotTold)     // this figure of the kind stays at the site
-	SumOfSome            = Reason(relate.SumOfSome)   // a sum over some of the people
-	OverlapsSum          = Reason(relate.SumOverlaps) // another sum, listed before, holds some of its events
-	UsersNotTold         = Reason(relate.SumUnknown)  // nothing that leaves tells how many people are in the sum
+	SumOfSome            = Reason(sums.OfSome)        // a sum over some of the people
+	OverlapsSum          = Reason(sums.Overlaps)      // another sum, listed before, holds some of its events
+	UsersNotTold         = Reason(sums.Unknown)       // nothing that leaves tells how many people are in the sum
 	UsersNotExact Reason = "users_not_exact"          // that was not told as one number of 10 at least
-	SumInTotal           = Reason(relate.SumInTotal)  // an exact figure holds some of its events
+	SumInTotal           = Reason(sums.InTotal)       // an exact figure holds some of its events
 )
 
 // Text is the reason in plain words.

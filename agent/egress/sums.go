@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/fieldpost/fieldpost/agent/egress/sums"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/exchange"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -95,7 +96,7 @@ func sumKey(w Window) string {
 // what was told of how many people did it.
 func (g *Gate) ladder(w Window, p Policy) (l ladder, why Reason) {
 	plan := g.plan(w.Catalog)
-	of, no := plan.Sum(w.Measure)
+	of, no := sums.New(w.Catalog, plan).Sum(w.Measure)
 	switch {
 	case no != "":
 		return l, Reason(no)

@@ -331,7 +331,9 @@ func (r *reader) agreeAmong(events []string, n *yaml.Node, at, name string) {
 	}
 }
 
-func (r *reader) eventIDs() []string { return names(r.cat.Events, func(e Event) string { return e.ID }) }
+func (r *reader) eventIDs() []string {
+	return names(r.cat.Events, func(e Event) string { return e.ID })
+}
 
 func names[T any](xs []T, of func(T) string) []string {
 	out := make([]string, len(xs))
@@ -341,9 +343,13 @@ func names[T any](xs []T, of func(T) string) []string {
 	return out
 }
 
-func propertyNames(ps []Property) []string { return names(ps, func(p Property) string { return p.Name }) }
+func propertyNames(ps []Property) []string {
+	return names(ps, func(p Property) string { return p.Name })
+}
 
-func joinKinds(ks []Kind) string { return strings.Join(names(ks, func(k Kind) string { return string(k) }), " or ") }
+func joinKinds(ks []Kind) string {
+	return strings.Join(names(ks, func(k Kind) string { return string(k) }), " or ")
+}
 
 // list writes words for a sentence.
 func list(words []string) string { return strings.Join(words, ", ") }

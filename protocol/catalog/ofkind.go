@@ -3,7 +3,6 @@ package catalog
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -201,17 +200,10 @@ func (r *reader) adoption() {
 
 // cap is how often one person counts.
 func (r *reader) cap() {
-	n, at := r.get("cap")
-	if n == nil {
-		return
-	}
-	switch v := r.Whole(n, at, leastCap); {
-	case r.m.Subject != Person:
+	if n, at := r.get("cap"); n != nil && r.m.Subject != Person {
 		r.Fail(n, at, strict.CodeKeyNotForKind, "leave it out", "only people are counted so often at most; this one is about %s", r.m.Subject)
-	case v > mostCap:
-		r.Fail(n, at, strict.CodeBadNumber, strconv.Itoa(mostCap), "should be at most %d", mostCap)
-	default:
-		r.m.Cap = v
+	} else if n != nil {
+		r.m.Cap = r.WholeTo(n, at, leastCap, mostCap)
 	}
 }
 

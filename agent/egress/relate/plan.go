@@ -14,8 +14,7 @@ type Plan struct {
 	trait  string // the one trait that figures are told by; "" none
 	values int    // how many values the trait has, with (other) and (none)
 	places []place
-	sums   []sum // by measure
-	weeks  bool  // something tells on how many days or weeks people were active
+	weeks  bool // something tells on how many days or weeks people were active
 }
 
 // place is what one measure counts.
@@ -58,7 +57,6 @@ func New(c *catalog.Catalog) *Plan {
 	}
 	p.rivals()
 	p.arrange()
-	p.sumUp()
 	return p
 }
 

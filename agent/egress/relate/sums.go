@@ -1,224 +1,38 @@
 package relate
 
-import (
-	"slices"
+import "github.com/fieldpost/fieldpost/protocol/catalog"
 
-	"github.com/fieldpost/fieldpost/protocol/catalog"
-)
+// Set is the people who did one of some kinds of events, for those who ask how sets lie to one another.
+type Set = set
 
-// Why a sum of what people did stays, whatever happened: it follows from the catalog alone (ADR 0013).
-const (
-	SumOfSome   Reason = "sum_of_some"    // it is over some of the people
-	SumOverlaps Reason = "overlaps_a_sum" // what is left of the other without it could be one person's
-	SumUnknown  Reason = "users_not_told" // no measure listed before tells how many people are in it
-	SumInTotal  Reason = "within_a_total" // an exact figure holds some of its events
-)
+// BaseOf is the set a measure is about: of a funnel those who enter.
+func BaseOf(m *catalog.Measure) Set { return baseOf(m) }
 
-// Sum is what has to be known of a sum of what people did that may be told.
-type Sum struct {
-	Users int // the measure that tells how many people are in it
-	Least int // so many of its events at most are certain of one person, whatever counts of people are told
-}
-
-type sum struct {
-	Sum
-	why Reason
-}
-
-// What a person did at least who is in a set, by what may be told of it. Each is a number of events that suffice: one
-// on each day or in each week.
-const (
-	eventsOfWeeks   = 4  // which weeks they were there; cohorts
-	eventsOfDays    = 21 // the least of the highest bin of active days
-	eventsOfFeature = 3  // habitual: in three weeks
-	leastEvents     = 2  // that everybody did one thing and no more is not told
-)
-
-// Sum says of a count of events whether it may be told at all.
-func (p *Plan) Sum(measure int) (Sum, Reason) {
-	s := p.sums[measure]
-	return s.Sum, s.why
-}
-
-// sumUp takes counts in the catalog's order whose events are apart from those of all taken before: between what is
-// told of them there is no difference. Sets are arranged before.
-func (p *Plan) sumUp() {
-	p.sums = make([]sum, len(p.cat.Measures))
-	var told []set
-	for i := range p.cat.Measures {
-		m, at := &p.cat.Measures[i], &p.sums[i]
-		if m.Kind != catalog.Count || m.Subject != catalog.Person {
-			at.why = Sums
-			continue
-		}
-		e := baseOf(m)
-		at.Users = p.usersOf(i, &e)
-		switch {
-		case len(m.WhereUser) > 0:
-			at.why = SumOfSome
-		case slices.ContainsFunc(told, func(o set) bool { return !o.apart(&e) }):
-			at.why = SumOverlaps
-		case at.Users < 0:
-			at.why = SumUnknown
-		case p.counted(&e):
-			at.why = SumInTotal
-		case p.bends(&e):
-			at.why = Unrelated
-		default:
-			at.Least = p.certain(&e)
-			told = append(told, e)
-		}
-	}
-}
-
-// usersOf is the measure before i that counts the people who did the events; -1: none.
-func (p *Plan) usersOf(i int, e *set) int {
-	return slices.IndexFunc(p.cat.Measures[:i], func(m catalog.Measure) bool {
-		if m.Kind != catalog.ActiveUsers || m.Subject != catalog.Person || len(m.WhereUser) > 0 {
-			return false
-		}
-		b := baseOf(&m)
-		return b.in(e) && e.in(&b) && slices.ContainsFunc(p.sets, func(s set) bool { return s.in(e) && e.in(&s) })
-	})
-}
-
-// counted reports whether some of the events are in a figure that is told as traffic or of machines.
-func (p *Plan) counted(e *set) bool {
-	return slices.ContainsFunc(p.exact(), func(o set) bool { return !o.apart(e) })
-}
-
-// exact is the events that figures of traffic and machines are made of.
-func (p *Plan) exact() (out []set) {
-	for i := range p.cat.Measures {
-		m := &p.cat.Measures[i]
-		if m.Subject == catalog.Person {
-			continue
-		}
-		out = append(out, baseOf(m))
-		for _, s := range []*catalog.Selector{m.Valid, m.Good} {
-			if s != nil && s.Event != "" {
-				out = append(out, setOf([]selection{selectionOf(s.Event, s.Where)}))
-			}
-		}
-	}
-	return out
-}
-
-// bends reports whether doing one of the events once more could change a count of people that is told: a third use
-// makes an adopter, and the same event again may be the next step.
-func (p *Plan) bends(e *set) bool {
-	for i := range p.cat.Measures {
-		m := &p.cat.Measures[i]
-		for f := range m.Features {
-			if s := featureOf(m, f); m.Uses > 2 && !s.apart(e) {
-				return true
-			}
-		}
-		if m.Kind != catalog.Funnel {
-			continue
-		}
-		steps := stepsOf(m)
-		for a := range len(m.Steps) {
-			for b := range a {
-				if !steps[a].apart(&steps[b]) && !steps[a].apart(e) && !steps[b].apart(e) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-func featureOf(m *catalog.Measure, f int) set {
+// Events is the set of those who did one of the events under a filter.
+func Events(where []catalog.Clause, ids ...string) Set {
 	var sels []selection
-	for _, id := range m.Features[f].Events {
-		sels = append(sels, selectionOf(id, m.Features[f].Where))
+	for _, id := range ids {
+		sels = append(sels, selectionOf(id, where))
 	}
 	return setOf(sels)
 }
 
-// stepsOf is the events of each step of a funnel, and last those that have to come before.
-func stepsOf(m *catalog.Measure) (out []set) {
-	steps := slices.Clone(m.Steps)
-	if m.Before != nil {
-		steps = append(steps, *m.Before)
-	}
-	for _, s := range steps {
-		out = append(out, setOf([]selection{selectionOf(s.Event, s.Where)}))
+// Parts are the kinds of events of the set, each as one.
+func (s *set) Parts() (out []Set) {
+	for _, a := range s.sels {
+		out = append(out, setOf([]selection{a}))
 	}
 	return out
 }
 
-// certain is how many of the events one person may have to have done for all that counts of people can say: witnesses of
-// each set within e, and of a set around it unless something else that nobody looks at can witness that.
-func (p *Plan) certain(e *set) (n int) {
-	need, also := make([]int, len(p.sets)), 0
-	for k := range need {
-		need[k] = 1
-	}
-	if p.root >= 0 {
-		need[p.root] = eventsOfWeeks
-	}
-	for i := range p.cat.Measures {
-		m, k := &p.cat.Measures[i], p.places[i].set
-		if m.Subject != catalog.Person {
-			continue
-		}
-		switch m.Kind {
-		case catalog.Stickiness, catalog.Retention, catalog.Seats:
-			if k >= 0 {
-				need[k] = max(need[k], map[catalog.Kind]int{catalog.Stickiness: eventsOfDays, catalog.Retention: eventsOfWeeks, catalog.Seats: 2}[m.Kind])
-			}
-		case catalog.Adoption:
-			for _, f := range p.places[i].features {
-				if f >= 0 {
-					need[f] = max(need[f], eventsOfFeature)
-				}
-			}
-		case catalog.Funnel:
-			for _, s := range stepsOf(m) {
-				if !s.apart(e) {
-					also++
-				}
-			}
-		case catalog.FirstTime:
-			if b := baseOf(m); !b.apart(e) {
-				also++
-			}
-		}
-	}
-	others := p.looked()
-	for k := range p.sets {
-		if s := &p.sets[k]; !s.apart(e) && (s.in(e) || !s.spare(others)) {
-			n += need[k]
-		}
-	}
-	return max(n+also, leastEvents)
-}
+// In reports whether every event of s is surely one of o; Apart whether none can be of both.
+func (s *set) In(o *Set) bool    { return s.in(o) }
+func (s *set) Apart(o *Set) bool { return s.apart(o) }
 
-// looked is all that something is told of.
-func (p *Plan) looked() []set {
-	out := append(slices.Clone(p.sets), p.exact()...)
-	for i := range p.cat.Measures {
-		m := &p.cat.Measures[i]
-		switch m.Kind {
-		case catalog.Funnel:
-			out = append(out, stepsOf(m)...)
-		case catalog.FirstTime:
-			out = append(out, baseOf(m))
-		case catalog.Adoption:
-			for f := range m.Features {
-				out = append(out, featureOf(m, f))
-			}
-		}
-	}
-	return out
-}
+// Sets are those of which something can be told; Root is the number of the site's total, or -1.
+func (p *Plan) Sets() []Set { return p.sets }
+func (p *Plan) Root() int   { return p.root }
 
-// spare reports whether one of the set's kinds of events makes nobody a part of anything but this set and those around it.
-func (s *set) spare(others []set) bool {
-	return slices.ContainsFunc(s.sels, func(a selection) bool {
-		one := setOf([]selection{a})
-		return !slices.ContainsFunc(others, func(o set) bool { return !one.apart(&o) && !s.in(&o) })
-	})
-}
+// SetOf is the number of the set that a measure is about, Features those of an adoption's features; -1: not told.
+func (p *Plan) SetOf(measure int) int      { return p.places[measure].set }
+func (p *Plan) Features(measure int) []int { return p.places[measure].features }

@@ -337,13 +337,18 @@ func (p *Reader) Number(n *yaml.Node, path string) (float64, bool) {
 
 // Whole is a whole number from least to 2³¹−1.
 func (p *Reader) Whole(n *yaml.Node, path string, least int64) int64 {
+	return p.WholeTo(n, path, least, math.MaxInt32)
+}
+
+// WholeTo is a whole number from least to most.
+func (p *Reader) WholeTo(n *yaml.Node, path string, least, most int64) int64 {
 	var i int64
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || n.Decode(&i) != nil {
 		p.Fail(n, path, CodeWrongType, "", "should be a whole number, not %s", What(n))
 		return least
 	}
-	if i < least || i > math.MaxInt32 {
-		p.Fail(n, path, CodeBadNumber, "", "should lie between %d and %d", least, math.MaxInt32)
+	if i < least || i > most {
+		p.Fail(n, path, CodeBadNumber, "", "should lie between %d and %d", least, most)
 		return least
 	}
 	return i

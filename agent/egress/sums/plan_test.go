@@ -1,13 +1,28 @@
-package relate
+package sums
 
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/fieldpost/fieldpost/agent/egress/relate"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/catalog/lint"
 )
+
+func tinyPlan(t *testing.T, measures string) *Plan {
+	t.Helper()
+	text := "catalog: tiny\nversion: 1\nvendor: Test\nevents:\n  a: {match: a}\n  b: {match: b}\n  c: {match: c}\ntraits:\n  role: {values: [member, manager]}\nmeasures:\n"
+	for _, m := range strings.Split(strings.TrimSpace(measures), ";") {
+		text += "  - {" + strings.TrimSpace(m) + ", category: usage, question: q, purpose: p, owner: o, retention: 730d}\n"
+	}
+	c, err := catalog.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(c, relate.New(c))
+}
 
 func measureNo(t *testing.T, p *Plan, id string) int {
 	t.Helper()
@@ -25,23 +40,23 @@ func TestSumsAreApart(t *testing.T) {
 	const people = "id: all, kind: active_users, events: [a, b, c]; id: as, kind: active_users, events: [a]; id: bs, kind: active_users, events: [b];"
 	for name, x := range map[string]struct {
 		measures string
-		want     map[string]Reason
+		want     map[string]relate.Reason
 	}{
-		"apart":           {people + "id: s, kind: count, events: [a]; id: t, kind: count, events: [b]", map[string]Reason{"s": "", "t": ""}},
-		"nested":          {people + "id: s, kind: count, events: [a, b, c]; id: t, kind: count, events: [b]", map[string]Reason{"s": "", "t": SumOverlaps}},
-		"the first wins":  {people + "id: t, kind: count, events: [b]; id: s, kind: count, events: [a, b, c]", map[string]Reason{"s": SumOverlaps, "t": ""}},
-		"twice":           {people + "id: s, kind: count, events: [a]; id: t, kind: count, events: [a], by: [role]", map[string]Reason{"s": "", "t": SumOverlaps}},
-		"no people told":  {people + "id: s, kind: count, events: [c]; id: t, kind: count, events: [a, b]", map[string]Reason{"s": SumUnknown, "t": SumUnknown}},
-		"told too late":   {"id: s, kind: count, events: [a]; id: as, kind: active_users, events: [a]", map[string]Reason{"s": SumUnknown}},
-		"of some":         {people + "id: s, kind: count, events: [a], where_user: {role: member}; id: t, kind: count, events: [a]", map[string]Reason{"s": SumOfSome, "t": ""}},
-		"people of some":  {"id: as, kind: active_users, events: [a], where_user: {role: member}; id: s, kind: count, events: [a]", map[string]Reason{"s": SumUnknown}},
-		"beside traffic":  {people + "id: x, kind: count, subject: traffic, events: [a, b]; id: s, kind: count, events: [a]", map[string]Reason{"s": SumInTotal}},
-		"beside an slo":   {people + "id: x, kind: slo, subject: traffic, valid: {event: b}, good: {event: b}, target: 0.9; id: s, kind: count, events: [b]; id: t, kind: count, events: [a]", map[string]Reason{"s": SumInTotal, "t": ""}},
-		"a third use":     {people + "id: u, kind: adoption, events: [a, b, c], features: {f: {events: [a]}}, uses: 3; id: s, kind: count, events: [a]; id: t, kind: count, events: [b]", map[string]Reason{"s": Unrelated, "t": ""}},
-		"a second use":    {people + "id: u, kind: adoption, events: [a, b, c], features: {f: {events: [a]}}, uses: 2; id: s, kind: count, events: [a]", map[string]Reason{"s": ""}},
-		"the same step":   {people + "id: f, kind: funnel, window: 7d, steps: [{id: x, event: a}, {id: y, event: a}]; id: s, kind: count, events: [a]; id: t, kind: count, events: [b]", map[string]Reason{"s": Unrelated, "t": ""}},
-		"different steps": {people + "id: f, kind: funnel, window: 7d, steps: [{id: x, event: a}, {id: y, event: b}]; id: s, kind: count, events: [a]", map[string]Reason{"s": ""}},
-		"other sums":      {people + "id: s, kind: transitions, steps: [{id: x, event: a}, {id: y, event: b}]", map[string]Reason{"s": Sums}},
+		"apart":           {people + "id: s, kind: count, events: [a]; id: t, kind: count, events: [b]", map[string]relate.Reason{"s": "", "t": ""}},
+		"nested":          {people + "id: s, kind: count, events: [a, b, c]; id: t, kind: count, events: [b]", map[string]relate.Reason{"s": "", "t": Overlaps}},
+		"the first wins":  {people + "id: t, kind: count, events: [b]; id: s, kind: count, events: [a, b, c]", map[string]relate.Reason{"s": Overlaps, "t": ""}},
+		"twice":           {people + "id: s, kind: count, events: [a]; id: t, kind: count, events: [a], by: [role]", map[string]relate.Reason{"s": "", "t": Overlaps}},
+		"no people told":  {people + "id: s, kind: count, events: [c]; id: t, kind: count, events: [a, b]", map[string]relate.Reason{"s": Unknown, "t": Unknown}},
+		"told too late":   {"id: s, kind: count, events: [a]; id: as, kind: active_users, events: [a]", map[string]relate.Reason{"s": Unknown}},
+		"of some":         {people + "id: s, kind: count, events: [a], where_user: {role: member}; id: t, kind: count, events: [a]", map[string]relate.Reason{"s": OfSome, "t": ""}},
+		"people of some":  {"id: as, kind: active_users, events: [a], where_user: {role: member}; id: s, kind: count, events: [a]", map[string]relate.Reason{"s": Unknown}},
+		"beside traffic":  {people + "id: x, kind: count, subject: traffic, events: [a, b]; id: s, kind: count, events: [a]", map[string]relate.Reason{"s": InTotal}},
+		"beside an slo":   {people + "id: x, kind: slo, subject: traffic, valid: {event: b}, good: {event: b}, target: 0.9; id: s, kind: count, events: [b]; id: t, kind: count, events: [a]", map[string]relate.Reason{"s": InTotal, "t": ""}},
+		"a third use":     {people + "id: u, kind: adoption, events: [a, b, c], features: {f: {events: [a]}}, uses: 3; id: s, kind: count, events: [a]; id: t, kind: count, events: [b]", map[string]relate.Reason{"s": relate.Unrelated, "t": ""}},
+		"a second use":    {people + "id: u, kind: adoption, events: [a, b, c], features: {f: {events: [a]}}, uses: 2; id: s, kind: count, events: [a]", map[string]relate.Reason{"s": ""}},
+		"the same step":   {people + "id: f, kind: funnel, window: 7d, steps: [{id: x, event: a}, {id: y, event: a}]; id: s, kind: count, events: [a]; id: t, kind: count, events: [b]", map[string]relate.Reason{"s": relate.Unrelated, "t": ""}},
+		"different steps": {people + "id: f, kind: funnel, window: 7d, steps: [{id: x, event: a}, {id: y, event: b}]; id: s, kind: count, events: [a]", map[string]relate.Reason{"s": ""}},
+		"other sums":      {people + "id: s, kind: transitions, steps: [{id: x, event: a}, {id: y, event: b}]", map[string]relate.Reason{"s": relate.Sums}},
 	} {
 		p := tinyPlan(t, x.measures)
 		said := map[string]bool{} // the author of the catalog is told the same
