@@ -45,7 +45,7 @@ func TestAZoneThatIsChangedCountsFromTheNextMonth(t *testing.T) {
 	}
 	for day, want := range map[string]string{
 		"2024-01-26": "30", "2024-01-28": "0", "2024-01-31": "30", // Friday, Sunday, Wednesday in UTC
-		"2024-02-01": "30", // Thursday: what was received on the 31st in Honolulu belongs to it too
+		"2024-02-01": "30",                                                           // Thursday: what was received on the 31st in Honolulu belongs to it too
 		"2024-02-02": "0", "2024-02-04": "30", "2024-02-08": "30", "2024-02-09": "0", // Friday, Sunday, Thursday, Friday there
 	} {
 		if got[day] != want {
