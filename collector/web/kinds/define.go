@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fieldpost/fieldpost/collector/web/words"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
 
@@ -19,6 +20,10 @@ func Joined(m *catalog.Measure) string {
 		return "Seconds add up. Availability = up ÷ (up + down); coverage = (up + down) ÷ all."
 	case catalog.Gauge, catalog.Fact:
 		return "Readings of one installation; they are not added."
+	case catalog.Count:
+		if m.Subject == catalog.Person {
+			return "Added over installations and accounts. Of four weeks in a band it is an evened total: a person counts at most " + words.Num(m.Most()) + " times, and the two who did most count as the third does; events of nobody known are not in it."
+		}
 	}
 	return "Added over windows, installations and accounts."
 }

@@ -171,6 +171,9 @@ func TestSumsOfPeoplesEventsAreDrawnInEveryForm(t *testing.T) {
 	if g, ok := Grain(m); !ok || g != report.Block4w {
 		t.Fatalf("drawn at %s", g)
 	}
+	if said := Joined(m); !strings.Contains(said, "at most 5,600 times") {
+		t.Errorf("what a sum is: %s", said)
+	}
 	start := report.CivilStart(report.Block4w, 20500)
 	row := func(n int64, installation string, f report.Form, lo, hi float64) store.FigureRow {
 		return store.FigureRow{Account: "a", Installation: installation, Figure: report.Figure{Measure: m.ID, Hash: m.HashString(), Field: report.Value, Grain: report.Block4w, Start: start + 28*n, Form: f, Lo: lo, Hi: hi}}
