@@ -82,15 +82,7 @@ func TestCanary_EachPlaceIsSeen(t *testing.T) {
 			c.journal(w, dir, records)
 		},
 		"a batch": func(w *witness) {
-			pub, private, err := ed25519.GenerateKey(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h := batch.Header{Agent: l.agent, Epoch: [16]byte{1}, Seq: 1, Catalog: [32]byte{2}, Consent: [32]byte{3}, Created: time.Now().Unix(), Zone: c.in("leak"), Open: &batch.Opening{Reason: batch.ReasonNew}}
-			wire, err := batch.Freeze(h, []report.Cell{{Series: report.Series{Field: report.Value, Grain: report.Day}, Start: 20000, Form: report.Exact}}, private)
-			if err != nil {
-				t.Fatal(err)
-			}
+			pub, wire := batchWith(t, l.agent, c.in("leak"))
 			c.batches(w, [][]byte{wire}, left{key: pub})
 		},
 		"a folder of the collector's": func(w *witness) {
@@ -107,6 +99,21 @@ func TestCanary_EachPlaceIsSeen(t *testing.T) {
 			t.Errorf("a canary in %s was not seen: %v", name, w.said)
 		}
 	}
+}
+
+// batchWith is a batch that names a zone, and the key it is signed with.
+func batchWith(t *testing.T, agent [16]byte, zone string) (ed25519.PublicKey, []byte) {
+	t.Helper()
+	pub, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := batch.Header{Agent: agent, Epoch: [16]byte{1}, Seq: 1, Catalog: [32]byte{2}, Consent: [32]byte{3}, Created: time.Now().Unix(), Zone: zone, Open: &batch.Opening{Reason: batch.ReasonNew}}
+	wire, err := batch.Freeze(h, []report.Cell{{Series: report.Series{Field: report.Value, Grain: report.Day}, Start: 20000, Form: report.Exact}}, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pub, wire
 }
 
 func appended(t *testing.T, path string, b []byte) {
