@@ -222,6 +222,17 @@ type Query struct {
 	Exact   bool     `json:"exact,omitempty"`
 }
 
+// Part is one figure of a line of query that has several, in the form it may be shown in.
+type Part struct {
+	Field string            `json:"field"`
+	Dims  map[string]string `json:"dims"`
+	Form  string            `json:"form"`
+	Lo    *float64          `json:"lo,omitempty"`
+	Hi    *float64          `json:"hi,omitempty"`   // absent with lo present: open top
+	Text  string            `json:"text,omitempty"` // of a closed list, which the number stands for
+	Why   string            `json:"why,omitempty"`  // it is withheld
+}
+
 // Preview is what would leave now.
 type Preview struct {
 	To      string    `json:"to"`      // the collector

@@ -14,16 +14,6 @@ import (
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 )
 
-// Figure is one figure of a line of a kind that has several.
-type Figure struct {
-	Field string            `json:"field"`
-	Dims  map[string]string `json:"dims"`
-	Form  string            `json:"form"`
-	Lo    *float64          `json:"lo"`
-	Hi    *float64          `json:"hi"`
-	Why   string            `json:"why"`
-}
-
 // figure is one figure as it is drawn; the zero value is unknown.
 type figure struct {
 	form   chart.Form

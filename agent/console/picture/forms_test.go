@@ -171,7 +171,7 @@ func FuzzNoFigureBreaksAPage(f *testing.F) {
 		one := Line{Start: "2026-09-28", Dims: map[string]string{}, Form: "figures", Why: name, Closed: true}
 		for _, field := range []string{"value", "new", "retained", "tried", "count", "sum_x", name} {
 			for _, dims := range []map[string]string{{}, {"offset": "1"}, {"step": name}, {"band": "1h"}, {"feature": name}, {"days": "1"}} {
-				one.Figures = append(one.Figures, Figure{Field: field, Dims: dims, Form: form, Lo: &lo, Hi: &hi, Why: name})
+				one.Figures = append(one.Figures, control.Part{Field: field, Dims: dims, Form: form, Lo: &lo, Hi: &hi, Why: name})
 			}
 		}
 		var two Line

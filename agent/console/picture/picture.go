@@ -35,7 +35,7 @@ type Line struct {
 	Lo      *float64          `json:"lo"`
 	Hi      *float64          `json:"hi"` // absent with lo present: open top
 	Why     string            `json:"why"`
-	Figures []Figure          `json:"figures"` // of the form "figures": each has its own
+	Figures []control.Part    `json:"figures"` // of the form "figures": each has its own
 	Closed  bool              `json:"closed"`
 }
 

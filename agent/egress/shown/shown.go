@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"math"
 
+	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/egress"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -51,18 +52,8 @@ type line struct {
 	Lo      *float64          `json:"lo,omitempty"`
 	Hi      *float64          `json:"hi,omitempty"` // absent with lo present: open top
 	Why     string            `json:"why,omitempty"`
-	Figures []figure          `json:"figures,omitempty"`
+	Figures []control.Part    `json:"figures,omitempty"`
 	Closed  bool              `json:"closed"`
-}
-
-// figure is one figure of a line.
-type figure struct {
-	Field string            `json:"field"`
-	Dims  map[string]string `json:"dims"`
-	Form  string            `json:"form"`
-	Lo    *float64          `json:"lo,omitempty"`
-	Hi    *float64          `json:"hi,omitempty"`
-	Why   string            `json:"why,omitempty"`
 }
 
 // Line gives a line the forms it may be shown in.
@@ -102,7 +93,7 @@ func (a Asked) Line(l Line) ([]byte, error) {
 }
 
 // withheld reports whether all figures are suppressed for one reason.
-func withheld(figures []figure) (why string, none bool) {
+func withheld(figures []control.Part) (why string, none bool) {
 	for i, f := range figures {
 		if f.Form != report.Suppressed.String() || i > 0 && f.Why != why {
 			return "", false
@@ -133,9 +124,9 @@ func ends(form report.Form, in report.Interval) (lo, hi *float64) {
 
 // figuresOf are the figures of a line of a kind that has several: its own, and those of the breakdowns that
 // belong to the kind.
-func (a Asked) figuresOf(w egress.Window, l Line) []figure {
+func (a Asked) figuresOf(w egress.Window, l Line) []control.Part {
 	m := &w.Catalog.Measures[w.Measure]
-	var out []figure
+	var out []control.Part
 	add := func(s report.Series, dims map[string]string) {
 		closed := l.Closed
 		if m.Kind == catalog.Retention {
@@ -149,7 +140,7 @@ func (a Asked) figuresOf(w egress.Window, l Line) []figure {
 			return
 		}
 		form, in, why := a.Gate.Show(w, a.Policy, s, v, closed)
-		f := figure{Field: s.Field.String(), Dims: dims, Form: form.String(), Why: why.Text()}
+		f := control.Part{Field: s.Field.String(), Dims: dims, Form: form.String(), Why: why.Text()}
 		f.Lo, f.Hi = ends(form, in)
 		out = append(out, f)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/fieldpost/fieldpost/agent/control"
 	"github.com/fieldpost/fieldpost/agent/signals"
 	"github.com/fieldpost/fieldpost/protocol/catalog"
 	"github.com/fieldpost/fieldpost/protocol/report"
@@ -18,7 +19,7 @@ type line struct {
 	Dims    map[string]string `json:"dims"`
 	Value   value             `json:"value"`
 	Form    string            `json:"form"` // figures
-	Figures []figure          `json:"figures"`
+	Figures []control.Part    `json:"figures"`
 	Closed  bool              `json:"closed"`
 }
 
@@ -30,15 +31,6 @@ type value struct {
 	Confidence string            `json:"confidence"`
 	Since      string            `json:"since,omitempty"` // the present level began in the week or block that starts then
 	Evidence   map[string]string `json:"evidence"`
-}
-
-type figure struct {
-	Field string            `json:"field"`
-	Dims  map[string]string `json:"dims"`
-	Form  string            `json:"form"`
-	Lo    *float64          `json:"lo,omitempty"`
-	Hi    *float64          `json:"hi,omitempty"`
-	Text  string            `json:"text,omitempty"`
 }
 
 // Ask is which statements are asked for.
@@ -123,7 +115,7 @@ func (s Statement) line(c *catalog.Catalog, measure int, g report.Grain) (json.R
 		if err != nil {
 			return nil, fmt.Errorf("naming a statement: %w", err)
 		}
-		x := figure{Field: f.Field.String(), Dims: f.Dims, Form: f.Form.String(), Text: f.Text}
+		x := control.Part{Field: f.Field.String(), Dims: f.Dims, Form: f.Form.String(), Text: f.Text}
 		if f.Form.HasNumbers() {
 			x.Lo = &f.Lo
 			if !math.IsInf(f.Hi, 1) {
