@@ -48,7 +48,7 @@ type Picture struct {
 	Legend  m.Node
 	Reasons m.Node // why figures of the newest window are withheld; may be nil
 	Hidden  string // why there is nothing to draw; "" when there is
-	Why     m.Node // "withheld" or "none yet", where there is nothing to draw
+	Why     m.Node // "withheld" or "none", where there is nothing to draw
 	Rows    int    // of the table
 	columns []string
 	cells   func(i int) []m.Node // of the i-th newest row
@@ -98,7 +98,7 @@ func Draw(ms control.Measure, book *catalog.Catalog, grain string, lines []Line,
 	told := slices.ContainsFunc(points, func(x point) bool { return x.form.Told() })
 	switch {
 	case len(points) == 0:
-		p.Hidden, p.Why = "no figure yet: a window appears when it has begun", m.El("span", m.Class("unknown"), m.Text("none yet"))
+		p.Hidden, p.Why = "no figure in the time that is shown here: a window appears when it has begun", m.El("span", m.Class("unknown"), m.Text("none"))
 	case !told:
 		p.Hidden, p.Why = points[len(points)-1].Why, say.Hatched("withheld")
 		for i := len(points) - 1; i >= 0 && i > len(points)-8; i-- { // the newest may only be open

@@ -53,7 +53,7 @@ func TestWhatIsWithheldSaysWhy(t *testing.T) {
 	if p.Hidden != "too few people" || p.Chart != nil || p.Number != nil {
 		t.Errorf("%+v", p)
 	}
-	if p := Draw(control.Measure{Kind: "gauge"}, &catalog.Catalog{}, "day", nil, now(), false); !strings.Contains(p.Hidden, "no figure yet") {
+	if p := Draw(control.Measure{Kind: "gauge"}, &catalog.Catalog{}, "day", nil, now(), false); !strings.Contains(p.Hidden, "no figure in the time") {
 		t.Errorf("%+v", p)
 	}
 }
