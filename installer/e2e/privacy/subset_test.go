@@ -300,9 +300,11 @@ func (j judge) allowed(m *catalog.Measure, cell report.Cell, levels []exchange.L
 			return true
 		}
 		contract := cell.Field == report.Purchased || cell.Field == report.Assigned || cell.Field == report.Workdays
-		return contract || counts && cell.Lo >= 5 || !counts && cell.Breakdown == 0 && cell.Grain == report.Block4w
+		return contract || counts && cell.Lo >= 5
 	case report.Band, report.Share:
-		return counts && wide
+		sum := m.Kind == catalog.Count && cell.Form == report.Band && cell.Breakdown == 0 && cell.Grain == report.Block4w &&
+			len(m.WhereUser) == 0 && cell.Lo >= 10 && !slices.Contains(levels, exchange.Totals)
+		return (counts || sum) && wide
 	case report.Implied:
 		// Beside totals that are told exactly, what follows from them alone may be narrow: it is what the customer agreed to.
 		return counts && (wide || cell.Lo == cell.Hi && cell.Lo >= 5 || all(exchange.Totals))
