@@ -112,7 +112,7 @@ func structures() []structure {
 			}),
 		plain("a funnel split by role", `id: people, kind: active_users, events: [a, b, c]; id: path, kind: funnel, window: 14d, split: role, steps: [{id: x, event: a}, {id: y, event: b}, {id: z, event: c}]`,
 			[]int{3, 2}, 9, 1, funnelCounts),
-	}, append(laterStructures(), pairStructures()...)...)
+	}, slices.Concat(laterStructures(), pairStructures(), funnelPairs(), dayPairs())...)
 }
 
 // lifecycleCounts: bit i of a type says active in block i; the highest bit, that the person was there before.

@@ -51,6 +51,12 @@ func pairStructures() []structure {
 				}
 				return false, false
 			}},
+	}
+}
+
+// funnelPairs are funnels beside other measures of the people who take their first step.
+func funnelPairs() []structure {
+	return []structure{
 		{name: "a lifecycle and a funnel of its events", roles: []int{3, 0}, types: 8, blocks: 2,
 			measures: `id: people, kind: active_users, events: [a]; id: flow, kind: lifecycle, events: [a]; id: f, kind: funnel, window: 14d, steps: [{id: x, event: a}, {id: y, event: b}]`,
 			counts: func(p *Plan, block int, k key, role, typ int) (bool, bool) {
@@ -96,6 +102,12 @@ func pairStructures() []structure {
 				}
 				return false, false
 			}},
+	}
+}
+
+// dayPairs are days and habits of some of the people whose weeks or days are told.
+func dayPairs() []structure {
+	return []structure{
 		{name: "days of all and habits of some", roles: []int{2, 0}, types: len(habits(true)), blocks: 1,
 			measures: `id: people, kind: active_users, events: [a, b]; id: sticky, kind: stickiness, events: [a, b]; id: used, kind: adoption, events: [a], features: {x: {events: [a]}}`,
 			counts: func(p *Plan, _ int, k key, _, typ int) (bool, bool) {
