@@ -36,7 +36,7 @@ func (f *Fold) close(r *run.Run, d due) {
 	if slices.Contains(r.Chains(), d.grain) {
 		f.chain(r, d)
 	}
-	if r.Path == nil || r.Needs() != needed { // looking at every user's matches is worth it only then
+	if r.Path == nil || r.Path.Sums != nil || r.Needs() != needed { // looking at every user's matches is worth it only then
 		f.tidy(r, d)
 	}
 	if s.Until != math.MaxInt64 {
