@@ -91,7 +91,7 @@ func (r *reader) breakdown(n *yaml.Node, at string) {
 		dims = r.Words(n, at)
 	}
 	if len(dims) > 2 {
-		r.Fail(n, at, strict.CodeBadBreakdown, "", "crosses %d dimensions; two is the most", len(dims))
+		r.Fail(n, at, strict.CodeBadBreakdown, "two breakdowns, or one of two dimensions", "crosses %d dimensions; two is the most", len(dims))
 		return
 	}
 	cells := 1

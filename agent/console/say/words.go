@@ -265,7 +265,7 @@ func CategoryText(c string) string {
 // PoolText says what joining the pool means, and what it costs.
 func PoolText(l exchange.Level) string {
 	if l == exchange.Strict {
-		return "Joined. Counts of people leave once every 12 weeks, each with random noise that is drawn once and kept. The budget is ε = 4 for a person and 12 weeks, over at most two measures: whatever is known besides, they can better the odds of a guess about one person at most e⁴ ≈ 55 times. That is the worst case of somebody who reads your noised figures alone; the vendor may show only sums over at least 100 customers, with error bars."
+		return "Joined. Counts of people leave once every 12 weeks, each with random noise that is drawn once and kept. The budget is ε = 4 for a person and 12 weeks, over at most two measures: whatever is known besides, they can better the odds of a guess about one person at most e⁴ ≈ 55 times. It adds up from block to block: a year is about ε = 16, which limits little. That is the worst case of somebody who reads your noised figures alone; the vendor may show only sums over at least 100 customers, with error bars."
 	}
 	return "Not joined. Nothing leaves for the pool."
 }

@@ -19,11 +19,14 @@
 //	expired           the measure's date has passed: its vendor wanted to ask again
 //	feature_outside   a feature has events or values the adoption itself has not: who uses only those
 //	                  is not eligible, and not counted
+//	feature_shared    a feature shares people with another: it stays at the site
 //	feature_overlap   a feature overlaps with another or with another measure's filter
 //	good_outside      what is good is not always valid; an slo counts such an event as neither
 //	grain_stays       figures about people leave at one grain, and leaves names another
 //	never_matches     a filter looks at a property that an event of the measure does not declare
 //	no_consumer       nobody is named who uses the answer
+//	same_people       an earlier measure tells of the same people in a way that nobody has confirmed
+//	                  to be safe beside this one: this one stays
 //	second_grain      a measure of the same kind about the same, at another grain
 //	second_trait      figures are told by one trait only, the first in the file
 //	split_stays       a funnel split by a property of the event: only a split by the trait leaves
@@ -96,6 +99,7 @@ func Check(c *catalog.Catalog) []Finding { return CheckAt(c, time.Now()) }
 func CheckAt(c *catalog.Catalog, today time.Time) []Finding {
 	k := &checker{c: c, at: read(c.Raw), today: today.Format(time.DateOnly)}
 	k.people()
+	k.rivals()
 	k.sums()
 	for i := range c.Measures {
 		m := &c.Measures[i]
