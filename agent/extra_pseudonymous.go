@@ -35,7 +35,7 @@ func (x *extra) closed(a *Agent, w *measure.Window) {
 
 // around is the site as the room sees it at a moment. mu is held.
 func (a *Agent) around(ns int64) pseudonymous.Site {
-	s := pseudonymous.Site{People: a.store.Fold().Persons(), Catalog: a.current, MAC: a.vault.MAC, Now: time.Unix(0, ns), Zone: a.zone, Simulated: a.cfg.Simulated,
+	s := pseudonymous.Site{People: a.store.Fold().Persons(), Catalog: a.current, MAC: a.vault.MAC, Now: time.Unix(0, ns), Zone: a.zoneAt(ns), Simulated: a.cfg.Simulated,
 		Statement: a.policy.Statement, Accepted: a.policy.Accepted, Settings: a.cfg.Settings}
 	if e := a.id.Enrolment; e != nil {
 		s.Vendor, s.Name = e.CatalogKey, e.Account+"/"+e.Installation

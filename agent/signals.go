@@ -22,13 +22,13 @@ func (a *Agent) noteTold(w egress.Window, ruled []egress.Ruled, leave bool) {
 func (a *Agent) sayChanges(now int64) {
 	c := a.current
 	may := func(m *catalog.Measure, g report.Grain, start int64) bool {
-		return a.policy.Covers(m, g, start, a.zone)
+		return a.policy.Covers(m, g, start, a.zoneAt(now))
 	}
-	for _, d := range a.changes.Say(c, now, statements.Site{Zone: a.zone, Working: a.cfg.Settings.WorkingDays, May: may}) {
+	for _, d := range a.changes.Say(c, now, statements.Site{Zone: a.zoneAt(now), Working: a.cfg.Settings.WorkingDays, May: may}) {
 		cells := d.Statement.Cells(c, d.Measure, report.Block4w)
 		a.kept.Add(egress.Window{Catalog: c, Measure: d.Measure, Grain: report.Block4w, Start: d.Statement.Start}, egress.Stated(cells, d.Leaves), d.Leaves)
 		if d.Leaves {
-			a.outbox.Put(outbox.Origin{Catalog: c.Hash, Consent: a.delivery.consent, Zone: a.store.Fold().Calendar().Zone(now).String(), Simulated: a.cfg.Simulated}, cells)
+			a.outbox.Put(outbox.Origin{Catalog: c.Hash, Consent: a.delivery.consent, Zone: a.zoneAt(now).String(), Simulated: a.cfg.Simulated}, cells)
 		}
 	}
 }

@@ -243,7 +243,7 @@ func (n crowd) Users84() int                  { return int(n) }
 func (n crowd) Holders(string) map[string]int { return map[string]int{"member": int(n)} }
 
 func newTold(c *catalog.Catalog, p egress.Policy) *toldSite {
-	return &toldSite{c: c, p: p, gate: egress.New(egress.Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }}), memory: statements.New()}
+	return &toldSite{c: c, p: p, gate: egress.New(egress.Config{Zone: func(int64) *time.Location { return time.UTC }, Catalog: func([8]byte) *catalog.Catalog { return c }}), memory: statements.New()}
 }
 
 func (s *toldSite) week(w int64, v float64) []report.Cell {

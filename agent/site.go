@@ -45,7 +45,7 @@ type saved struct {
 
 // openSite restores fold, gate and shelf from the last checkpoint.
 func (a *Agent) openSite() (err error) {
-	a.gate = egress.New(egress.Config{Zone: a.zone, Catalog: a.byPrefix})
+	a.gate = egress.New(egress.Config{Zone: a.zoneAt, Catalog: a.byPrefix})
 	a.store, err = history.Restore(filepath.Join(a.cfg.Settings.State, "measure"), history.Config{FS: a.cfg.FS, Seal: a.vault.Files(useMeasure), Open: !a.vault.Sealed(), Measure: measure.Config{
 		Zone: a.zone, Workdays: a.cfg.Settings.WorkingDays, Remember: a.cfg.Settings.Remember, Catalog: a.byPrefix, Closed: a.judge(),
 		SimpleLocal: a.id.Enrolment == nil && a.cfg.Simulated,
@@ -216,6 +216,8 @@ func (a *Agent) zoneOf(w *measure.Window) *time.Location {
 	}
 	return c.Zone(begin)
 }
+
+func (a *Agent) zoneAt(ns int64) *time.Location { return a.store.Fold().Calendar().Zone(ns) }
 
 // rezone tells the fold of a zone that was set since it was told last; it takes effect with the next month. Commands that
 // only open the state leave it: their setting may not be the agent's.

@@ -49,7 +49,7 @@ func drive(t testing.TB, c *catalog.Catalog, s *egresstest.Site, people, from, t
 func begun(t testing.TB, c *catalog.Catalog, s *egresstest.Site, people int) *driven {
 	t.Helper()
 	return &driven{t: t, c: c, site: s, p: policy(c, exchange.Aggregate, people), about: map[report.Series]map[int64]answer{},
-		gate: New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }})}
+		gate: New(Config{Zone: inUTC, Catalog: func([8]byte) *catalog.Catalog { return c }})}
 }
 
 func (d *driven) step(st egresstest.Step) {
@@ -107,3 +107,5 @@ func span2(a answer) (lo, hi int, ok bool) {
 	}
 	return 0, many, false
 }
+
+func inUTC(int64) *time.Location { return time.UTC }

@@ -80,7 +80,7 @@ type Gate struct {
 
 // Config of a Gate.
 type Config struct {
-	Zone    *time.Location                        // of the installation
+	Zone    func(ns int64) *time.Location         // in which the installation counts days at a moment
 	Catalog func(prefix [8]byte) *catalog.Catalog // finds every catalog that was in force within two years
 	Noise   noise.Config
 }
@@ -138,7 +138,7 @@ type Sizes interface {
 // Begin fixes the group size of the 12-week block that holds t, if it is not fixed yet. It must be
 // called before the first window of the block closes.
 func (g *Gate) Begin(t time.Time, p Policy, s Sizes) {
-	start := report.WindowStart(report.Block12w, t, g.cfg.Zone)
+	start := report.WindowStart(report.Block12w, t, g.cfg.Zone(t.UnixNano()))
 	if _, ok := g.groups[start]; ok {
 		return
 	}
@@ -171,7 +171,7 @@ func (g *Gate) named(n group, p Policy, s Sizes) group {
 // Name lets a decision of the customer take effect in the block that holds t, if no figure about people
 // was answered with the block's size yet; from the next block on it does anyway.
 func (g *Gate) Name(t time.Time, p Policy, s Sizes) {
-	start := report.WindowStart(report.Block12w, t, g.cfg.Zone)
+	start := report.WindowStart(report.Block12w, t, g.cfg.Zone(t.UnixNano()))
 	if n, ok := g.groups[start]; ok && !n.Used {
 		g.groups[start] = g.named(n, p, s)
 	}
@@ -179,7 +179,7 @@ func (g *Gate) Name(t time.Time, p Policy, s Sizes) {
 
 // Fixed reports whether the group size of t's block is fixed.
 func (g *Gate) Fixed(t time.Time) bool {
-	_, ok := g.groups[report.WindowStart(report.Block12w, t, g.cfg.Zone)]
+	_, ok := g.groups[report.WindowStart(report.Block12w, t, g.cfg.Zone(t.UnixNano()))]
 	return ok
 }
 
@@ -237,7 +237,7 @@ func (g *Gate) stays(w Window, m *catalog.Measure, p Policy) Reason {
 	if !d.Level.Leaves() {
 		return NotAccepted
 	}
-	begin, _ := report.WindowTimes(w.Grain, w.Start, g.cfg.Zone)
+	begin := g.begin(w.Grain, w.Start)
 	if begin.Unix() < d.From {
 		return BeforeConsent
 	}
@@ -286,10 +286,17 @@ func (g *Gate) grain(w Window, m *catalog.Measure, begin time.Time) Reason {
 	return Leaves
 }
 
+// begin is when a window begins, in the zone in which its days are counted.
+func (g *Gate) begin(grain report.Grain, start int64) time.Time {
+	about, _ := report.WindowTimes(grain, start, time.UTC)
+	begin, _ := report.WindowTimes(grain, start, g.cfg.Zone(about.UnixNano()))
+	return begin
+}
+
 // block is the group of the 12-week block that holds t. A block before the first one that was
 // fixed is taken as that of the site when it began.
 func (g *Gate) block(t time.Time) group {
-	return g.blockAt(report.WindowStart(report.Block12w, t, g.cfg.Zone))
+	return g.blockAt(report.WindowStart(report.Block12w, t, g.cfg.Zone(t.UnixNano())))
 }
 
 func (g *Gate) blockAt(start int64) group {
@@ -338,7 +345,7 @@ func (g *Gate) noised(w Window, m *catalog.Measure, p Policy) (out []Ruled, alon
 		if !ok || m.Kind == catalog.Count && w.Sum == nil || grain == taken.Grain && start == taken.Start {
 			continue
 		}
-		begin, _ := report.WindowTimes(grain, start, g.cfg.Zone)
+		begin := g.begin(grain, start)
 		if begin.Unix() < x.d.From {
 			continue
 		}

@@ -54,7 +54,7 @@ func window(c *catalog.Catalog, id string, g report.Grain, v float64) Window {
 }
 
 func gate(known, active int, p Policy) *Gate {
-	g := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return p.Accepted }})
+	g := New(Config{Zone: inUTC, Catalog: func([8]byte) *catalog.Catalog { return p.Accepted }})
 	g.Begin(monday, p, fixed{known, active})
 	return g
 }
@@ -203,7 +203,7 @@ func TestSaveLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
+	h := New(Config{Zone: inUTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
 	if err := h.Load(b); err != nil || !reflect.DeepEqual(h.block(monday), g.block(monday)) {
 		t.Errorf("%v: %+v, want %+v", err, h.block(monday), g.block(monday))
 	}

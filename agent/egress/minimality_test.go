@@ -162,7 +162,7 @@ func (st *tinySite) worlds(t *testing.T, c *catalog.Catalog) (out []tinyWorld, n
 			w.counts = append(w.counts, count(f))
 		}
 		p := policy(c, exchange.Aggregate, st.people)
-		g := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
+		g := New(Config{Zone: inUTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
 		g.plans[[8]byte(c.Hash[:8])] = plan
 		g.Begin(time.Unix(st.windows[0].start*86400, 0), p, tinyHolders{fixed{st.people, st.people}})
 		var sent strings.Builder

@@ -45,7 +45,7 @@ func (g *Gate) audited(w Window, m *catalog.Measure, p Policy) []Ruled {
 
 // people is the group size of a window's block.
 func (g *Gate) people(w Window) int {
-	begin, _ := report.WindowTimes(w.Grain, w.Start, g.cfg.Zone)
+	begin := g.begin(w.Grain, w.Start)
 	return g.block(begin).Size
 }
 

@@ -142,7 +142,7 @@ func (v visits) tell(t *testing.T, c *catalog.Catalog) (x personWeeks) {
 	t.Helper()
 	zero := report.CivilStart(report.Block12w, 20000)
 	p := policy(c, exchange.Aggregate, v.people)
-	g := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
+	g := New(Config{Zone: inUTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
 	g.Begin(time.Unix(zero*86400, 0), p, fixed{v.people, v.people})
 	d := &driven{t: t, c: c, gate: g, p: p, about: map[report.Series]map[int64]answer{}}
 	in := func(id string, grain report.Grain, start int64, breakdown uint8, v1 int) [2]int {

@@ -33,7 +33,7 @@ func (h held) Holders(string) map[string]int { return h.roles }
 func sentOf(t *testing.T, c *catalog.Catalog, id string, people int, roles map[string]int, v float64) []Ruled {
 	t.Helper()
 	p := policy(c, exchange.Aggregate, people)
-	g := New(Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
+	g := New(Config{Zone: inUTC, Catalog: func([8]byte) *catalog.Catalog { return c }})
 	g.Begin(monday, p, held{fixed{people, people}, roles})
 	m, _ := c.Measure(id)
 	cells, leave := judge(t, g, window(c, id, m.LeavesAt(), v), p)

@@ -10,7 +10,7 @@ import (
 // it left. v is the exact figure, of what is exact for everybody.
 func (g *Gate) Show(w Window, p Policy, s report.Series, v float64, closed bool) (report.Form, report.Interval, Reason) {
 	m := &w.Catalog.Measures[w.Measure]
-	begin, _ := report.WindowTimes(w.Grain, w.Start, g.cfg.Zone)
+	begin := g.begin(w.Grain, w.Start)
 	exact := report.Interval{Lo: v, Hi: v}
 	switch m.Subject {
 	case catalog.Machine:

@@ -45,7 +45,7 @@ func BenchmarkAuditor(b *testing.B) {
 	policy := egress.Policy{Accepted: cat, Statement: &exchange.Statement{Catalog: exchange.Hash(cat.Hash),
 		Categories: []exchange.Decision{{Category: catalog.Usage, Level: exchange.Aggregate}}}}
 	for b.Loop() {
-		gate := egress.New(egress.Config{Zone: time.UTC, Catalog: func([8]byte) *catalog.Catalog { return cat }})
+		gate := egress.New(egress.Config{Zone: func(int64) *time.Location { return time.UTC }, Catalog: func([8]byte) *catalog.Catalog { return cat }})
 		site := measuretest.Site{Users: 400, PerUser: 4, Begin: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}
 		cost, blocks := map[int64]time.Duration{}, map[int64]bool{}
 		var dearest time.Duration
