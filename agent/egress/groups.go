@@ -9,6 +9,9 @@ var groupSteps = [...]int{9, 14, 20, 25, 32, 40, 50, 63, 80, 100}
 // roundGroup rounds a number of people down to a step: the answers must not tell it, because it depends on who
 // is known at the site.
 func roundGroup(n int) int {
+	if n == 12 || n == 13 { // from twelve on a fifth fewer still leaves two answers
+		return 12
+	}
 	scale := 1
 	for n >= 100*scale*10 {
 		scale *= 10

@@ -287,7 +287,7 @@ func LevelText(l exchange.Level, people bool) string {
 		if !people {
 			return "The figures about machines and traffic below are sent as they are. Nothing here is about people."
 		}
-		return "About people, only ranges and shares are sent, cut so wide that no single person can be told, for fixed blocks of 4 and 12 weeks and, for the site's totals, for weeks; what cannot be cut wide enough is sent as “withheld”. Nothing about people is sent from a site with fewer than 9. Machines and traffic are sent as they are."
+		return "About people, only ranges and shares are sent, cut so wide that no single person can be told, for fixed blocks of 4 and 12 weeks and, for the site's totals, for weeks; what cannot be cut wide enough is sent as “withheld”. Of a site with fewer than 12 people only that the product is in use is sent. Machines and traffic are sent as they are."
 	case exchange.Totals:
 		if !people {
 			return "The same as aggregate: nothing in this category is about people."

@@ -66,14 +66,14 @@ func NewModel(plan func(prefix [8]byte) *Plan) *Model {
 }
 
 // Ask finds the number of a cell, entering its block if need be. z gives the sizes of a block of twelve
-// weeks by its start; below nine people nothing can be asked.
+// weeks by its start; where fewer than nine people are certain nothing can be asked.
 func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) Sizes) (q Question, why Reason) {
 	at, cohort := blockStart(start), p.cat.Measures[s.Measure].Kind == catalog.Retention
 	if cohort {
 		at = start
 	}
 	sizes := z(cohortStart(at))
-	if sizes.People < minGroup {
+	if sizes.fewer(sizes.People) < minGroup { // no count could have two answers
 		return q, NoGroup
 	}
 	b := m.find(at, cohort)
