@@ -305,7 +305,7 @@ func (a *app) configCmd() *cobra.Command {
 // replayHeadroom makes the collector wait for as much garbage again. A replay keeps some 4 MB and throws away a hundred
 // times that in a second, so that collecting was a fifth of its time; a larger one gains little. It is never
 // written to: it takes addresses and no memory.
-const replayHeadroom = 16 << 20
+const replayHeadroom = 64 << 20
 
 func (a *app) replayCmd() *cobra.Command {
 	var o agent.ReplayOptions
