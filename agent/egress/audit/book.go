@@ -325,9 +325,13 @@ func (s *System) keeps(v Var) bool {
 	return s.holds(v, d)
 }
 
-// near is the protected numbers in rings that share a relation with one that was touched.
-func (s *System) near(touched []Var) (out []Var) {
-	for _, t := range touched {
+// near is the protected numbers in rings that share a relation with one that was touched, and those that share one with
+// them: what follows only from several relations at once reaches further than propagation shows.
+func (s *System) near(touched []Var) []Var { return s.ringed(s.ringed(touched)) }
+
+// ringed is the protected numbers in rings that share a relation with one of vs.
+func (s *System) ringed(vs []Var) (out []Var) {
+	for _, t := range vs {
 		for _, c := range s.uses[t] {
 			for _, x := range s.cons[c].terms {
 				if s.least[x.Var] > 0 && s.rings[x.Var] {

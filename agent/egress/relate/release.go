@@ -93,11 +93,13 @@ func (m *Model) Ask(p *Plan, s report.Series, start int64, z func(start int64) S
 		if p.places[s.Measure].roles != nil {
 			return q, NotTold
 		}
-		m.newCohort(b, int(s.Measure))
+		n := 0
 		if s.Breakdown > 0 {
-			m.offset(b, int(s.Measure), int(s.V1)+1)
+			n = int(s.V1) + 1
 		}
-		m.settle()
+		if m.enterCohort(b, int(s.Measure), n) {
+			m.log = append(m.log, entry{Start: at, Cohort: true, What: isEntered, Of: int16(s.Measure), N: int16(n)})
+		}
 	}
 	k, why := p.key(s, start, b)
 	if why != "" {
@@ -120,6 +122,19 @@ func (m *Model) enterKind(b *block, i int) bool {
 	}
 	b.kinds[i] = true
 	m.addKind(b, i, &b.plan.cat.Measures[i])
+	m.settle()
+	return true
+}
+
+// enterCohort enters the size of a measure's cohort, and its people after n-1 weeks where n is not 0. false: they were there.
+func (m *Model) enterCohort(b *block, i, n int) bool {
+	if _, ok := b.vars[key{isCohort, int16(i), everybody, int16(n)}]; ok {
+		return false
+	}
+	m.newCohort(b, i)
+	if n > 0 {
+		m.offset(b, i, n)
+	}
 	m.settle()
 	return true
 }
@@ -238,16 +253,13 @@ func (m *Model) replay() (fits bool) {
 		if b == nil {
 			continue
 		}
-		if e.What == isEntered {
+		switch {
+		case e.What == isEntered && e.Cohort:
+			m.enterCohort(b, int(e.Of), int(e.N))
+			continue
+		case e.What == isEntered:
 			m.enterKind(b, int(e.Of))
 			continue
-		}
-		if e.Cohort {
-			m.newCohort(b, int(e.Of))
-			if e.N > 0 {
-				m.offset(b, int(e.Of), int(e.N))
-			}
-			m.settle()
 		}
 		if v, ok := b.vars[key{e.What, e.Of, e.Role, e.N}]; ok {
 			if e.Hi < e.Lo {

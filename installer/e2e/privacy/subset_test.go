@@ -32,9 +32,9 @@ func TestSubset(t *testing.T) {
 		{seed: 22, users: 80, weeks: 29, activity: 0.05, usage: "aggregate", sla: "off", inv: "off", people: 90, pool: "off"},
 		{seed: 23, users: 14, weeks: 18, activity: 0.2, usage: "totals", sla: "aggregate", inv: "aggregate", traffic: true, pool: "strict", early: true},
 		{seed: 24, users: 52, weeks: 18, activity: 0.1, usage: "strict", sla: "local", inv: "totals", people: 60, pool: "strict", early: true, pooled: []string{"people", "flow"}},
-		// Shares of the group are the last template that is tried, and rare: 9 of 49,305 figures about people of 95 made-up sites of 9
-		// to 80 people, 17 of 51,900 of 101 others. Of 60 histories like this one, one held one.
-		{seed: 510, users: 72, weeks: 29, activity: 0.03, usage: "aggregate", sla: "off", inv: "off", people: 72, pool: "off", measures: without(6, 34)},
+		// Shares of the group are the last template that is tried, and rare but in small groups of whom few come: each of ten histories
+		// like this one held some.
+		{seed: 510, users: 30, weeks: 29, activity: 0.03, usage: "aggregate", sla: "off", inv: "off", people: 30, pool: "off", measures: without(6, 34)},
 	} {
 		subset(t, t, s, nil, seen)
 	}
